@@ -1,0 +1,89 @@
+# Every target is explained by the comment behind it: `make help`.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO            ?= go
+GOLANGCI      := v2.15.0
+GOVULNCHECK   := v1.9.0
+TOOLS         ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/taskspan/bin
+JOBS          ?= 2
+FUZZTIME      ?= 10s
+BENCHTIME     ?= 1s
+BENCHCOUNT    ?= 1
+
+# Modules, the root first. Those that need Docker are tested by `integration`.
+MODULES := . examples bench worker/riverworker integration
+NESTED  := examples bench worker/riverworker
+
+# Every module is checked as its users get it, without the workspace.
+ALONE := GOWORK=off
+
+# $(call each,modules,command) runs the command in each module and fails at the
+# end if it failed in any.
+each = failed=; for module in $(1); do echo "== $$module: $(2)"; (cd $$module && $(ALONE) $(2)) || failed="$$failed $$module"; done; \
+	if [ -n "$$failed" ]; then echo "failed in:$$failed" >&2; exit 1; fi
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## run the main job: index this project's packages into a database, and show the traces
+	@GOWORK= $(GO) run ./examples/quickstart
+
+.PHONY: test
+test: cover ## test every module that needs no Docker, with the race detector and the coverage gate
+	@$(call each,$(NESTED),$(GO) test -race -count=1 ./...)
+
+.PHONY: cover
+cover: ## test the root module with the race detector; fail where coverage is too low
+	@mkdir -p .coverage
+	@$(ALONE) $(GO) test -race -covermode=atomic -coverprofile=.coverage/profile ./...
+	@.ci/coverage .coverage/profile
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI) ## run the linters in every module
+	@$(call each,$(MODULES),$< run --allow-parallel-runners --concurrency $(JOBS) ./...)
+
+.PHONY: vet
+vet: ## run go vet in every module
+	@$(call each,$(MODULES),$(GO) vet ./...)
+
+.PHONY: tidy
+tidy: ## show what go mod tidy would change, and fail if it is anything
+	@$(call each,$(MODULES),$(GO) mod tidy -diff)
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
+	@$(call each,. worker/riverworker,$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...)
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (10s)
+	@.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## compare a database opened through otdb with the bare one, and a task with a plain call
+	@cd bench && $(ALONE) $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) ./...
+
+.PHONY: integration
+integration: ## test against real database servers (needs Docker)
+	@$(call each,integration,$(GO) test -race -count=1 ./...)
+
+.PHONY: selftest
+selftest: $(TOOLS)/golangci-lint-$(GOLANGCI) ## show that the checks can fail
+	@GOLANGCI_LINT=$< .ci/selftest
+
+.PHONY: tools
+tools: $(TOOLS)/golangci-lint-$(GOLANGCI) ## build the linter, once per version
+
+$(TOOLS)/golangci-lint-$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI); this takes a few minutes, once" >&2
+	@mkdir -p $(TOOLS)/$(GOLANGCI)
+	@cd / && GOBIN=$(TOOLS)/$(GOLANGCI) GOFLAGS= GOWORK=off $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI)
+	@mv $(TOOLS)/$(GOLANGCI)/golangci-lint $@ && rmdir $(TOOLS)/$(GOLANGCI)
+
+.PHONY: ci
+ci: ## do what the build server does, on this machine
+	@.ci/run

@@ -1,0 +1,244 @@
+package layers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	module  = "github.com/taskspan/taskspan"
+	otelAPI = "go.opentelemetry.io/otel"
+	otelSDK = "go.opentelemetry.io/otel/sdk"
+	semconv = "go.opentelemetry.io/otel/semconv/"
+)
+
+// A layer says what a package may import besides the standard library. Every
+// entry stands for the path itself and, outside this module, all below it.
+type layer struct {
+	imports []string
+	// sdk says that the package sets telemetry up, rather than only using it.
+	sdk bool
+}
+
+// layers has every package of the module, by its path below the module's.
+var layers = map[string]layer{
+	"errs":             {imports: []string{otelAPI}},
+	"internal/fakedb":  {},
+	"internal/layers":  {},
+	"internal/ledger":  {},
+	"internal/sqltext": {},
+	"metrics":          {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
+	"otdb":             {imports: []string{"errs", "internal/ledger", "internal/sqltext", "github.com/XSAM/otelsql", otelAPI}},
+	"telemetry":        {imports: []string{"metrics", otelAPI, "go.opentelemetry.io/contrib", "github.com/prometheus"}, sdk: true},
+	"worker":           {imports: []string{"errs", "internal/ledger", otelAPI}},
+}
+
+// goPackage is what the test needs of an entry of go list's output.
+type goPackage struct {
+	ImportPath   string
+	Standard     bool
+	Imports      []string
+	TestImports  []string
+	XTestImports []string
+	Deps         []string
+}
+
+func TestModule(t *testing.T) {
+	packages, err := list(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range violations(packages) {
+		t.Error(v)
+	}
+	for name := range layers {
+		if !slices.ContainsFunc(packages, func(p goPackage) bool { return p.ImportPath == module+"/"+name }) {
+			t.Errorf("%s has a layer, but is not in the module", name)
+		}
+	}
+}
+
+// TestViolations shows that every rule can fail.
+func TestViolations(t *testing.T) {
+	std := goPackage{ImportPath: "fmt", Standard: true}
+	tests := []struct {
+		name    string
+		graph   []goPackage
+		want    string
+		allowed bool
+	}{
+		{
+			name:  "otdb imports worker",
+			graph: []goPackage{{ImportPath: module + "/otdb", Imports: []string{"fmt", module + "/worker"}}},
+			want:  "otdb imports " + module + "/worker",
+		}, {
+			name:  "worker imports otdb",
+			graph: []goPackage{{ImportPath: module + "/worker", Imports: []string{module + "/otdb"}}},
+			want:  "worker imports " + module + "/otdb",
+		}, {
+			name:  "a package below an allowed one of this module",
+			graph: []goPackage{{ImportPath: module + "/worker", Imports: []string{module + "/errs/internal"}}},
+			want:  "worker imports " + module + "/errs/internal",
+		}, {
+			name:  "a path that only begins like an allowed one",
+			graph: []goPackage{{ImportPath: module + "/errs", Imports: []string{otelAPI + "sql"}}},
+			want:  "errs imports " + otelAPI + "sql",
+		}, {
+			name:  "the text of SQL needs the standard library only",
+			graph: []goPackage{{ImportPath: module + "/internal/sqltext", Imports: []string{otelAPI + "/attribute"}}},
+			want:  "internal/sqltext imports " + otelAPI + "/attribute",
+		}, {
+			name:  "the SDK itself",
+			graph: []goPackage{{ImportPath: module + "/errs", Imports: []string{otelSDK + "/trace"}, Deps: []string{otelSDK + "/trace"}}},
+			want:  "errs reaches the SDK: " + otelSDK + "/trace",
+		}, {
+			name:  "the SDK through a dependency",
+			graph: []goPackage{{ImportPath: module + "/otdb", Imports: []string{"github.com/XSAM/otelsql"}, Deps: []string{"github.com/XSAM/otelsql", otelSDK + "/metric"}}},
+			want:  "otdb reaches the SDK: " + otelSDK + "/metric",
+		}, {
+			name:  "a package of the tests of another, in what is not a test",
+			graph: []goPackage{{ImportPath: module + "/errs", Imports: []string{module + "/errs/internal/lookalike"}}},
+			want:  "errs imports " + module + "/errs/internal/lookalike",
+		}, {
+			name:  "a package of the tests of another, with a dependency",
+			graph: []goPackage{{ImportPath: module + "/errs/internal/lookalike", Imports: []string{otelAPI}}},
+			want:  "errs/internal/lookalike imports " + otelAPI,
+		}, {
+			name:  "an unknown package",
+			graph: []goPackage{{ImportPath: module + "/helpers"}},
+			want:  "helpers has no layer",
+		}, {
+			name: "two versions of the conventions, one of them in a test",
+			graph: []goPackage{
+				{ImportPath: module + "/otdb", Imports: []string{semconv + "v1.43.0"}},
+				{ImportPath: module + "/worker", XTestImports: []string{semconv + "v1.42.0/dbconv"}},
+			},
+			want: "more than one version of the semantic conventions: v1.42.0, v1.43.0",
+		}, {
+			name: "what the layers allow",
+			graph: []goPackage{
+				{ImportPath: module + "/otdb", Imports: []string{"fmt", module + "/errs", otelAPI + "/trace"}, TestImports: []string{otelSDK + "/trace"}},
+				{ImportPath: module + "/metrics", Imports: []string{otelSDK + "/metric"}, Deps: []string{otelSDK + "/metric"}},
+			},
+			allowed: true,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := violations(append(tt.graph, std))
+			if tt.allowed != (len(got) == 0) || (!tt.allowed && !slices.Contains(got, tt.want)) {
+				t.Errorf("violations = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// violations returns a line for each breach of the rules among packages, which
+// are those of the module and all that they import.
+func violations(packages []goPackage) []string {
+	standard := make(map[string]bool)
+	for _, p := range packages {
+		if p.Standard {
+			standard[p.ImportPath] = true
+		}
+	}
+	var found, versions []string
+	for _, p := range packages {
+		name, ok := strings.CutPrefix(p.ImportPath, module+"/")
+		if !ok {
+			continue
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if rest, ok := strings.CutPrefix(path, semconv); ok {
+				version, _, _ := strings.Cut(rest, "/")
+				versions = append(versions, version)
+			}
+		}
+		// What a package keeps below itself, for its tests, has a layer without an entry.
+		l, ok := layers[name]
+		if !ok && !strings.Contains(name, "/internal/") {
+			found = append(found, name+" has no layer")
+			continue
+		}
+		for _, path := range p.Imports {
+			if !standard[path] && !slices.ContainsFunc(l.imports, func(allowed string) bool { return covers(allowed, path) }) {
+				found = append(found, name+" imports "+path)
+			}
+		}
+		for _, path := range p.Deps {
+			if !l.sdk && covers(otelSDK, path) {
+				found = append(found, name+" reaches the SDK: "+path)
+			}
+		}
+	}
+	slices.Sort(versions)
+	if versions = slices.Compact(versions); len(versions) > 1 {
+		found = append(found, "more than one version of the semantic conventions: "+strings.Join(versions, ", "))
+	}
+	return found
+}
+
+// covers reports whether the entry of a layer stands for the path.
+func covers(allowed, path string) bool {
+	if !strings.Contains(allowed, ".") {
+		return path == module+"/"+allowed
+	}
+	return path == allowed || strings.HasPrefix(path, allowed+"/")
+}
+
+// list returns the packages of the module and their dependencies.
+func list(t *testing.T) ([]goPackage, error) {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return nil, err
+	}
+	if err := touch(root); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Standard,Imports,TestImports,XTestImports,Deps", "./...")
+	cmd.Dir = root
+	cmd.Env = append(cmd.Environ(), "GOWORK=off")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w: %s", err, &stderr)
+	}
+	var packages []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages, nil
+		} else if err != nil {
+			return nil, err
+		}
+		packages = append(packages, p)
+	}
+}
+
+// touch looks at every Go file below root, so that go test does not answer from
+// its cache after one has changed: it does not see what go list reads.
+func touch(root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case strings.HasSuffix(path, ".go"):
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+}
