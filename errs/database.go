@@ -1,0 +1,130 @@
+package errs
+
+import (
+	"reflect"
+	"strconv"
+)
+
+// sqlStater is how pgconn and lib/pq say what went wrong, and whatever follows
+// their example.
+type sqlStater interface {
+	error
+	SQLState() string
+}
+
+// sqlServerNumberer is how go-mssqldb says it.
+type sqlServerNumberer interface {
+	error
+	SQLErrorNumber() int32
+}
+
+// condition is what one code means.
+type condition struct {
+	kind   Kind
+	retry  bool
+	phrase string // what it means, in words of ours
+}
+
+// system tells whose code it is.
+type system uint8
+
+const (
+	systemSQLState system = iota
+	systemMySQL
+	systemSQLite
+	systemSQLServer
+)
+
+// failure is what a database said.
+type failure struct {
+	condition
+	system system
+	code   string
+	number int // of all but SQLSTATE
+}
+
+// text is what may be told of f in any case.
+func (f failure) text() string {
+	if f.code == "" {
+		return f.kind.String() + ": " + f.phrase
+	}
+	return f.kind.String() + " (" + f.code + "): " + f.phrase
+}
+
+// failureOf reads the code out of err, whose shape is not shapeNone. It returns
+// false if err holds none.
+func failureOf(err error, info *typeInfo) (f failure, ok bool) {
+	defer catch(&ok)
+	switch info.shape {
+	case shapeSQLState:
+		if s, is := err.(sqlStater); is {
+			return sqlStateFailure(s.SQLState())
+		}
+	case shapePostgres:
+		return sqlStateFailure(fieldText(err, info.code))
+	case shapeMySQL, shapeMyError:
+		return numbered(systemMySQL, mysqlCodes, fieldNumber(err, info.code))
+	case shapeSQLite:
+		code := fieldNumber(err, info.extended)
+		if code == 0 {
+			code = fieldNumber(err, info.code)
+		}
+		return sqliteFailure(code)
+	case shapeSQLiteErrNo:
+		return sqliteFailure(integer(reflect.ValueOf(err)))
+	case shapeSQLiteCode:
+		if c, is := err.(interface{ Code() int }); is {
+			return sqliteFailure(c.Code())
+		}
+		return sqliteFailure(callNumber(err, "Code"))
+	case shapeSQLiteMethods:
+		code := callNumber(err, "ExtendedCode")
+		if code == 0 {
+			code = callNumber(err, "Code")
+		}
+		return sqliteFailure(code)
+	case shapeSQLServer:
+		if s, is := err.(sqlServerNumberer); is {
+			return numbered(systemSQLServer, sqlServerCodes, int(s.SQLErrorNumber()))
+		}
+	}
+	return failure{}, false
+}
+
+// callNumber calls a method that was found to return an integer.
+func callNumber(err error, method string) int {
+	return integer(reflect.ValueOf(err).MethodByName(method).Call(nil)[0])
+}
+
+// numbers maps the numbers of one vendor to what they mean.
+type numbers map[int]coded
+
+type coded struct {
+	condition
+	code string // the number as a string, made once
+}
+
+// numberTable makes the strings of a table once, so that none is made per error.
+func numberTable(m map[int]condition) numbers {
+	n := make(numbers, len(m))
+	for number, c := range m {
+		n[number] = coded{condition: c, code: strconv.Itoa(number)}
+	}
+	return n
+}
+
+// numbered looks a vendor's number up. Zero is no error number anywhere.
+func numbered(s system, table numbers, number int) (failure, bool) {
+	if number <= 0 {
+		return failure{}, false
+	}
+	if c, ok := table[number]; ok {
+		return failure{condition: c.condition, system: s, code: c.code, number: number}, true
+	}
+	return failure{
+		condition: condition{kind: KindOther, phrase: "database error"},
+		system:    s,
+		code:      strconv.Itoa(number),
+		number:    number,
+	}, true
+}

@@ -1,0 +1,50 @@
+// Package errs says what went wrong: a class that is safe as a metric label,
+// and a text that is safe to export.
+//
+// An error of a database is two things at once. For the program it is a value
+// to be compared and returned, and nothing here changes that. For telemetry it
+// is a risk: drivers quote the values they were given, so that the text of a
+// failed insert holds a customer's address, and an error text used as a label
+// makes as many time series as there are customers.
+//
+// [Classify] answers with a [Class]: a coarse [Kind], the values of the
+// OpenTelemetry attributes error.type and db.response.status_code, and whether
+// the same work may succeed when it is done again from the start.
+//
+// [Message] answers with a text. What an application wrote itself is kept, what
+// a driver or a library quoted is not:
+//
+//	save user 7: constraint (23505): duplicate key, constraint "users_email_key", table "public.users"
+//
+// No driver is imported. Errors of PostgreSQL (pgx, lib/pq), MySQL and MariaDB
+// (go-sql-driver/mysql, go-mysql), SQLite (mattn/go-sqlite3, modernc.org/sqlite,
+// ncruces/go-sqlite3) and SQL Server (go-mssqldb) are recognised by the methods
+// they have and by the exported fields of their types. What a type is gets
+// worked out once and is remembered for as long as the process lives; the memory
+// is bounded by the number of error types in the program.
+//
+// # Precedence
+//
+// One error may wrap or join several. The whole tree is looked at (up to 128
+// errors and 32 levels) and the most specific finding wins:
+//
+//  1. a class that the error gives itself ([Classified]), or a [PanicError];
+//  2. a code that a database gave;
+//  3. context.Canceled and context.DeadlineExceeded;
+//  4. the other well-known values: sql.ErrNoRows, driver.ErrBadConn, io.EOF, …;
+//  5. well-known types: DNS, system error numbers, timeouts, TLS, parsing;
+//  6. any other error, by its type.
+//
+// Among equals the outermost wins, and then the first of those that were joined.
+//
+// # Limits
+//
+// An error is recognised by its type. Where a program has formatted a driver's
+// error with %v, the type is gone; Message then looks for the fixed wording of
+// drivers and of database/sql, and drops the text from there on. A wording that
+// it does not know is taken to be the application's own. The same holds for
+// libraries that are neither part of Go nor a driver.
+//
+// All functions may be called from several goroutines at once, and none panics,
+// whatever the methods of an error do.
+package errs

@@ -1,0 +1,81 @@
+package errs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/taskspan/taskspan/errs"
+)
+
+func ExampleClassify() {
+	for _, err := range []error{
+		fmt.Errorf("save user: %w", &pgconn.PgError{Code: "23505"}),
+		fmt.Errorf("transfer: %w", &pgconn.PgError{Code: "40001"}),
+		fmt.Errorf("report: %w", context.DeadlineExceeded),
+		errors.New("no such plan"),
+	} {
+		class := errs.Classify(err)
+		fmt.Printf("%s: %s, retry %t\n", class.Kind, class.Type, class.Retryable)
+	}
+	// Output:
+	// constraint: 23505, retry false
+	// serialization: 40001, retry true
+	// timeout: context.DeadlineExceeded, retry false
+	// other: *errors.errorString, retry false
+}
+
+func ExampleMessage() {
+	violation := &pgconn.PgError{
+		Severity:       "ERROR",
+		Code:           "23505",
+		Message:        `duplicate key value violates unique constraint "users_email_key"`,
+		Detail:         "Key (email)=(bob@example.com) already exists.",
+		TableName:      "users",
+		ConstraintName: "users_email_key",
+	}
+	fmt.Println(errs.Message(fmt.Errorf("save user 7: %w", violation)))
+
+	cast := &pgconn.PgError{Severity: "ERROR", Code: "22P02", Message: `invalid input syntax for type integer: "secret"`}
+	fmt.Println(errs.Message(errors.Join(errors.New("import stopped"), cast)))
+	// Output:
+	// save user 7: constraint (23505): duplicate key, constraint "users_email_key", table "users"
+	// import stopped; data (22P02): invalid text for the type
+}
+
+// quotaError is an error of an application that has a class of its own.
+type quotaError struct{ limit int }
+
+func (e *quotaError) Error() string { return fmt.Sprintf("quota of %d exceeded", e.limit) }
+
+func (e *quotaError) ErrorClass() errs.Class {
+	return errs.Class{Kind: errs.KindResource, Type: "quota"}
+}
+
+func ExampleClassified() {
+	err := fmt.Errorf("import: %w", &quotaError{limit: 10})
+	class := errs.Classify(err)
+	fmt.Println(class.Kind, class.Type)
+	fmt.Println(errs.Message(err))
+	// Output:
+	// resource quota
+	// import: quota of 10 exceeded
+}
+
+func ExamplePanicError() {
+	err := func() (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = &errs.PanicError{Value: v}
+			}
+		}()
+		panic("secret")
+	}()
+	fmt.Println(err)
+	fmt.Println(errs.Message(err))
+	// Output:
+	// panic: secret
+	// panic (string)
+}

@@ -1,0 +1,239 @@
+package errs_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/mssql"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/mysql"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/ncruces"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/pq"
+	modernc "github.com/taskspan/taskspan/errs/internal/lookalike/sqlite"
+)
+
+// trap panics whatever it is asked.
+type trap struct{}
+
+func (trap) Error() string     { panic(canary) }
+func (trap) Unwrap() error     { panic(canary) }
+func (trap) Is(error) bool     { panic(canary) }
+func (trap) As(any) bool       { panic(canary) }
+func (trap) Timeout() bool     { panic(canary) }
+func (trap) SafeToRetry() bool { panic(canary) }
+func (trap) SQLState() string  { panic(canary) }
+
+func (trap) ErrorClass() errs.Class { panic(canary) }
+
+// traps panics when it is asked for what it joins.
+type traps struct{}
+
+func (traps) Error() string   { return canary }
+func (traps) Unwrap() []error { panic(canary) }
+
+// bag cannot be compared.
+type bag struct{ list []error }
+
+func (b bag) Error() string   { return "bag" }
+func (b bag) Unwrap() []error { return b.list }
+func (b bag) Is(error) bool   { return false }
+
+// ring wraps itself.
+type ring struct{ text string }
+
+func (r *ring) Error() string { return r.text }
+func (r *ring) Unwrap() error { return r }
+
+// web joins itself with itself.
+type web struct{}
+
+func (w *web) Error() string   { return "web" }
+func (w *web) Unwrap() []error { return []error{w, nil, w, w} }
+
+// agreeable says yes to everything.
+type agreeable struct{ err error }
+
+func (agreeable) Error() string   { return "yes" }
+func (agreeable) Is(error) bool   { return true }
+func (a agreeable) Unwrap() error { return a.err }
+
+// embedding has a driver's error within it, which may be missing.
+type embedding struct {
+	*pgconn.PgError
+	extra string
+}
+
+// restless says something else each time.
+type restless struct {
+	n   *int
+	err error
+}
+
+func (r restless) Error() string {
+	*r.n++
+	return fmt.Sprint(*r.n, r.err)
+}
+func (r restless) Unwrap() error { return r.err }
+
+func hostile() map[string]error {
+	loop := &errs.PanicError{}
+	loop.Value = fmt.Errorf("x: %w", error(&mutePanic{loop}))
+	self := &errs.PanicError{}
+	self.Value = error(&mutePanic{self})
+	deep := error(cast)
+	for i := range 10_000 {
+		deep = &numbered{i, deep}
+	}
+	wide := make([]error, 10_000)
+	for i := range wide {
+		wide[i] = fmt.Errorf("item %d", i)
+	}
+	wide[9_999] = cast
+	return map[string]error{
+		"trap":                trap{},
+		"trap pointer":        (*trap)(nil),
+		"wrapped trap":        mute{trap{}},
+		"joined trap":         bag{[]error{trap{}, cast}},
+		"traps":               traps{},
+		"bag":                 bag{[]error{nil, cast, nil}},
+		"empty bag":           bag{},
+		"ring":                &ring{"ring"},
+		"web":                 &web{},
+		"agreeable":           agreeable{},
+		"agreeable driver":    agreeable{cast},
+		"embedding":           embedding{cast, canary},
+		"embedding nothing":   embedding{nil, canary},
+		"embedding pointer":   &embedding{nil, canary},
+		"restless":            restless{new(int), cast},
+		"panic of a panic":    loop,
+		"panic of itself":     self,
+		"deep":                deep,
+		"wide":                &twisted{"wide", bag{wide}},
+		"nil pgx":             (*pgconn.PgError)(nil),
+		"nil lib/pq":          (*pq.Error)(nil),
+		"nil MySQL":           (*mysql.MySQLError)(nil),
+		"nil go-mysql":        (*mysql.MyError)(nil),
+		"nil modernc":         (*modernc.Error)(nil),
+		"nil ncruces":         (*ncruces.Error)(nil),
+		"nil SQL Server":      (*mssql.Error)(nil),
+		"nil own":             (*fault)(nil),
+		"nil wrapper":         (*appError)(nil),
+		"wrapper of nothing":  &appError{"x", nil},
+		"wrapper of nil":      &appError{"x", (*fault)(nil)},
+		"nil list":            list(nil),
+		"joined nothing":      errors.Join(nil, bag{}),
+		"connect of nothing":  &pgconn.ConnectError{},
+		"panic with a trap":   &errs.PanicError{Value: trap{}},
+		"panic with a string": &errs.PanicError{Value: stringer{}},
+	}
+}
+
+// mutePanic wraps a panic without printing it.
+type mutePanic struct{ p *errs.PanicError }
+
+func (e *mutePanic) Error() string { return "mute" }
+func (e *mutePanic) Unwrap() error { return e.p }
+
+// numbered is one link of a long chain.
+type numbered struct {
+	n   int
+	err error
+}
+
+func (e *numbered) Error() string { return fmt.Sprint("link ", e.n) }
+func (e *numbered) Unwrap() error { return e.err }
+
+// stringer panics when it is printed.
+type stringer struct{}
+
+func (stringer) String() string { panic(canary) }
+
+func TestHostile(t *testing.T) {
+	for name, err := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			for _, err := range []error{err, mute{err}, bag{[]error{err, err}}, &errs.PanicError{Value: err}} {
+				class := errs.Classify(err)
+				if class.Kind == errs.KindNone || class.Type == "" {
+					t.Errorf("%T: class %+v", err, class)
+				}
+				if text := errs.Message(err); text == "" || strings.Contains(text, canary) && name != "traps" {
+					t.Errorf("%T: message %q", err, text)
+				}
+			}
+		})
+	}
+}
+
+func TestHostileResults(t *testing.T) {
+	checkClass(t, trap{}, errs.Class{Kind: errs.KindOther, Type: "errs_test.trap"})
+	checkClass(t, bag{[]error{trap{}, cast}}, errs.Classify(cast))
+	checkClass(t, agreeable{}, errs.Class{Kind: errs.KindCanceled, Type: "context.Canceled"})
+	checkClass(t, embedding{cast, ""}, errs.Classify(cast))
+	checkMessages(t, []message{
+		{"trap", trap{}, "other (errs_test.trap)"},
+		{"joined trap", bag{[]error{trap{}, cast}}, "errs_test.bag: other (errs_test.trap); " + castText},
+		{"embedding", embedding{cast, canary}, castText},
+		{"embedding with names", &embedding{duplicate, canary}, duplicateText},
+		{"restless", restless{new(int), cast}, "1 " + castText},
+		{"agreeable", agreeable{cast}, "errs_test.agreeable: " + castText},
+		{"ring", &ring{"a"}, "*errs_test.ring: …"},
+	})
+}
+
+// The time to look at a tree is bounded, whatever its size.
+func TestHostileIsFast(t *testing.T) {
+	long := strings.Repeat("ab", 20_000)
+	err := error(&twisted{long, &twisted{"ab", cast}})
+	for range 40 {
+		err = &twisted{long, errors.Join(err, err, cast)}
+	}
+	start := time.Now()
+	errs.Classify(err)
+	errs.Message(err)
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestPanicError(t *testing.T) {
+	inner := errors.New("inner")
+	e := &errs.PanicError{Value: inner, Stack: []byte("goroutine 1 [running]")}
+	if got := e.Error(); got != "panic: inner" {
+		t.Errorf("Error() = %q", got)
+	}
+	if !errors.Is(e, inner) {
+		t.Error("the value is not unwrapped")
+	}
+	text := &errs.PanicError{Value: "boom"}
+	if got := text.Error(); got != "panic: boom" || text.Unwrap() != nil {
+		t.Errorf("Error() = %q, Unwrap() = %v", got, text.Unwrap())
+	}
+	none := (*errs.PanicError)(nil)
+	if got := none.Error(); got != "panic" || none.Unwrap() != nil {
+		t.Errorf("nil: Error() = %q, Unwrap() = %v", got, none.Unwrap())
+	}
+	if got := (&errs.PanicError{Value: stringer{}}).Error(); !strings.HasPrefix(got, "panic: ") {
+		t.Errorf("Error() of a value that panics = %q", got)
+	}
+	checkClass(t, text, errs.Class{Kind: errs.KindPanic, Type: "panic"})
+	checkClass(t, none, errs.Class{Kind: errs.KindPanic, Type: "panic"})
+	checkClass(t, e, errs.Class{Kind: errs.KindPanic, Type: "*errors.errorString"})
+	checkClass(t, fmt.Errorf("task: %w", &errs.PanicError{Value: &pgconn.PgError{Code: "40001"}}), errs.Class{Kind: errs.KindPanic, Type: "40001", Code: "40001"})
+}
+
+func TestTypeName(t *testing.T) {
+	for want, v := range map[string]any{
+		"int": 1, "*errs_test.fault": &fault{}, "_OTHER": struct{ X string }{}, "string": "",
+		"errs_test.pair[int,string]": pair[int, string]{},
+	} {
+		if got := errs.TypeName(reflect.TypeOf(v)); got != want {
+			t.Errorf("TypeName(%T) = %q, want %q", v, got, want)
+		}
+	}
+}

@@ -1,0 +1,17 @@
+// Package sqlite has an error of the shape of that of modernc.org/sqlite, for
+// tests: the module does not depend on it.
+package sqlite
+
+// Error is what the library says.
+type Error struct {
+	msg  string
+	code int
+}
+
+// New returns an Error with that text and code.
+func New(msg string, code int) *Error { return &Error{msg: msg, code: code} }
+
+func (e *Error) Error() string { return e.msg }
+
+// Code returns the extended result code.
+func (e *Error) Code() int { return e.code }

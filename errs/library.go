@@ -1,0 +1,115 @@
+package errs
+
+import (
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// library is what is told of an error of the standard library. Such errors quote
+// what they were given: names of files, addresses, URLs with their queries, the
+// text that could not be parsed. What they wrap is told, and what was being done.
+func (r *renderer) library(err error, info *typeInfo, raw string, depth int) (safe, tail string) {
+	var doing string
+	switch e := err.(type) {
+	case *net.OpError:
+		doing = words(e.Op, e.Net)
+	case *url.Error:
+		doing = words(e.Op)
+	case *fs.PathError:
+		doing = words(e.Op)
+	case *os.LinkError:
+		doing = words(e.Op)
+	case *os.SyscallError:
+		doing = words(e.Syscall)
+	case *strconv.NumError:
+		doing = words(e.Func)
+		if doing != "" {
+			doing = "strconv." + doing
+		}
+	case *net.DNSError:
+		return dnsText(e), ""
+	case syscall.Errno: // texts of the operating system, the same for each number
+		return raw, ""
+	case runtime.Error:
+		return runtimeText(e, info, raw), ""
+	}
+	safe, tail = r.wrapper(err, info, depth)
+	if doing != "" && tail != "" {
+		return doing + ": " + tail, ""
+	}
+	return safe, tail
+}
+
+func dnsText(e *net.DNSError) string {
+	switch {
+	case e.IsNotFound:
+		return "lookup: no such host"
+	case e.IsTimeout:
+		return "lookup: timeout"
+	case e.IsTemporary:
+		return "lookup: temporary failure"
+	}
+	return "lookup: failure"
+}
+
+// runtimeText is what is told of an error with which the runtime panicked: all of
+// it but the numbers of an index, which are values.
+func runtimeText(e runtime.Error, info *typeInfo, raw string) string {
+	switch info.name {
+	case "runtime.errorString", "runtime.plainError", "*runtime.TypeAssertionError", "*runtime.PanicNilError":
+		return raw
+	case "runtime.boundsError":
+		return "runtime error: index or bounds out of range"
+	}
+	return opaque(e, info)
+}
+
+// words returns those of its arguments that are words, such as the name of an
+// operation or of a network.
+func words(list ...string) string {
+	kept := list[:0]
+	for _, w := range list {
+		if isWord(w) {
+			kept = append(kept, w)
+		}
+	}
+	return strings.Join(kept, " ")
+}
+
+func isWord(s string) bool {
+	if s == "" || len(s) > 16 {
+		return false
+	}
+	letters := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+			letters++
+		case c >= '0' && c <= '9', c == '_':
+		default:
+			return false
+		}
+	}
+	return letters > 0
+}
+
+// valueType is the name of the type of a value.
+func valueType(v any) string {
+	t := reflect.TypeOf(v)
+	if name := typeName(t); name != "_OTHER" {
+		return name
+	}
+	return t.Kind().String()
+}
+
+// isNil reports whether err is a nil pointer.
+func isNil(err error, info *typeInfo) bool {
+	return info.pointer && reflect.ValueOf(err).IsNil()
+}

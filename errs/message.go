@@ -1,0 +1,359 @@
+package errs
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxMessage is the greatest length of a safe text in bytes.
+const maxMessage = 1024
+
+// Bounds of what is kept and looked through on the way there.
+const (
+	maxSafe   = 4 * maxMessage // of one error's safe text
+	maxUnsafe = 64 << 10       // of a text in which something is to be replaced
+)
+
+// Message returns the safe text of err, which may be exported: it holds no value
+// that a driver or the standard library quotes. It is one line of valid UTF-8 of
+// at most 1024 bytes, and empty only if err is nil: the type stands in for an error
+// that says nothing.
+//
+//   - A database's error becomes its kind, its code, what the code means, and the
+//     names of the constraint, table and column where they are known for sure:
+//     `constraint (23505): duplicate key, constraint "users_email_key"`.
+//   - A context's error, io.EOF and other well-known values keep their texts.
+//   - An error of the standard library or of a driver's other types becomes its
+//     kind and type, and the safe text of what it wraps; plain texts within it are
+//     its own and are not told. Of a few types more is: `dial tcp: connection refused`, `open: permission denied`,
+//     `strconv.Atoi: invalid syntax`. Names of files and addresses are not.
+//   - A [PanicError] becomes `panic (string)`: the type of the value, and its safe
+//     text if it is an error.
+//   - Any other error is the application's, and so is its text. Where it holds the
+//     text of an error that it wraps, that error's safe text takes the place. If
+//     it wraps an error whose text must not be told, and that text cannot be found
+//     within its own, then its own is dropped in favour of its type.
+//
+// Names are told only if they are plain ASCII identifiers.
+func Message(err error) string {
+	if err == nil {
+		return ""
+	}
+	r := renderer{budget: maxNodes}
+	if text := oneLine(r.render(err, 0).safe); text != "" {
+		return text
+	}
+	return infoOf(err).name
+}
+
+// renderer makes the safe texts of one tree.
+type renderer struct {
+	budget  int
+	unsafe  []replacement // in the order in which they were found
+	foreign int           // how many errors of libraries are around the current one
+}
+
+// replacement is a text that must not be told, and what to say instead.
+type replacement struct {
+	raw, safe string
+}
+
+// rendered is the safe text of one error.
+type rendered struct {
+	raw  string // what the error itself says
+	safe string
+	tail string // of safe, what is told of the errors that this one wraps
+}
+
+func (r *renderer) render(err error, depth int) rendered {
+	r.budget--
+	info := infoOf(err)
+	first := len(r.unsafe)
+	text := rendered{}
+	raw, spoke := textOf(err)
+	if spoke {
+		text.raw = raw
+	}
+	f, failed := failure{}, false
+	if info.shape != shapeNone {
+		f, failed = failureOf(err, info)
+	}
+	switch {
+	case info.origin == originPanic:
+		text.safe = r.panicText(err, info, depth)
+	case failed:
+		text.safe = databaseText(err, info, f, raw)
+	case !spoke, info.origin == originStd && isNil(err, info):
+		text.safe = opaque(err, info)
+	case knownValue(err).Type != "":
+		text.safe = raw
+	case info.matches && info.isLibrary() && matchedValue(err, info) != nil:
+		text.safe = matchedValue(err, info).Error()
+	case info.shape != shapeNone, info.origin == originDriver:
+		text.safe, text.tail = r.wrapper(err, info, depth)
+	case info.origin == originStd:
+		text.safe, text.tail = r.library(err, info, raw, depth)
+	case info.list || info.name == "*errors.joinError":
+		texts, more := r.children(err, info, depth)
+		if text.safe = r.joined(texts, more); text.safe == "" {
+			text.safe = info.name
+		}
+	default:
+		text.safe = r.own(err, info, raw, depth, first)
+	}
+	text.safe = cut(text.safe, maxSafe)
+	if text.raw != text.safe {
+		r.unsafe = append(r.unsafe, replacement{text.raw, text.safe})
+	}
+	if info.shape != shapeNone || info.origin == originDriver {
+		r.forbidFields(err, info)
+	}
+	return text
+}
+
+// children renders what err wraps. More says that there was more than the bounds
+// allow.
+func (r *renderer) children(err error, info *typeInfo, depth int) (texts []rendered, more bool) {
+	many, one := unwrap(err, info)
+	if one != nil {
+		many = []error{one}
+	}
+	for _, child := range many {
+		if child == nil {
+			continue
+		}
+		if r.budget <= 0 || depth >= maxDepth {
+			return texts, true
+		}
+		texts = append(texts, r.render(child, depth+1))
+	}
+	return texts, false
+}
+
+// joined puts the safe texts of several errors into one. Within an error of a
+// library it leaves out the names of further ones and what is told already: a
+// driver that tries several addresses wraps a chain of errors for each.
+func (r *renderer) joined(texts []rendered, more bool) string {
+	safe := make([]string, 0, len(texts)+1)
+	for _, t := range texts {
+		s := t.safe
+		if r.foreign > 0 {
+			if t.tail != "" {
+				s = t.tail
+			}
+			if slices.Contains(safe, s) {
+				continue
+			}
+		}
+		if s != "" {
+			safe = append(safe, s)
+		}
+	}
+	if more {
+		safe = append(safe, "…")
+	}
+	return strings.Join(safe, "; ")
+}
+
+// databaseText is what is told of a code.
+func databaseText(err error, info *typeInfo, f failure, raw string) string {
+	return f.text() + safeNames(err, info, f, raw)
+}
+
+func safeNames(err error, info *typeInfo, f failure, raw string) (text string) {
+	var ok bool
+	defer catch(&ok)
+	return namesOf(err, info, f, raw)
+}
+
+// opaque is what is told of an error of which nothing else can be.
+func opaque(err error, info *typeInfo) string {
+	return Classify(err).Kind.String() + " (" + info.name + ")"
+}
+
+// wrapper is what is told of an error whose own text is not: its kind, its type,
+// and what it wraps. Of several such around each other only the outermost is named.
+func (r *renderer) wrapper(err error, info *typeInfo, depth int) (safe, tail string) {
+	r.foreign++
+	texts, more := r.children(err, info, depth)
+	tail = r.joined(texts, more)
+	r.foreign--
+	switch {
+	case tail == "":
+		return opaque(err, info), ""
+	case info.strength == strengthOwn: // a type that means nothing outside of its library
+		return tail, tail
+	}
+	return opaque(err, info) + ": " + tail, tail
+}
+
+// panicText is what is told of a recovered panic: never the value.
+func (r *renderer) panicText(err error, info *typeInfo, depth int) string {
+	p, ok := err.(*PanicError)
+	if !ok || p == nil || p.Value == nil {
+		return "panic"
+	}
+	texts, more := r.children(err, info, depth)
+	safe := "panic (" + valueType(p.Value) + ")"
+	if inner := r.joined(texts, more); inner != "" {
+		safe += ": " + inner
+	}
+	return safe
+}
+
+// own is the text of an application's error, in which what may not be told is
+// replaced. The replacements from first on belong to the errors that it wraps.
+func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) string {
+	texts, more := r.children(err, info, depth)
+	inner := r.joined(texts, more)
+	if r.foreign > 0 && info.origin == originText {
+		return inner // the text is the library's, which put its own error around it
+	}
+	if !more && locatable(raw, texts) {
+		if safe, ok := replace(raw, r.unsafe[first:]); ok && (safe != "" || raw == "") {
+			return safe
+		}
+	}
+	switch {
+	case info.origin == originText && inner != "":
+		return inner
+	case inner == "":
+		return info.name
+	}
+	return info.name + ": " + inner
+}
+
+// locatable reports whether the text of each error of which not everything may be
+// told is to be found in raw.
+func locatable(raw string, texts []rendered) bool {
+	for _, t := range texts {
+		if t.safe != t.raw && (t.raw == "" || !strings.Contains(raw, t.raw)) {
+			return false
+		}
+	}
+	return true
+}
+
+// forbidFields forbids the texts that a driver's error holds beside its own one:
+// an application may have put the detail into its text.
+func (r *renderer) forbidFields(err error, info *typeInfo) {
+	for _, path := range info.quoting {
+		if s := fieldText(err, path); s != "" {
+			r.unsafe = append(r.unsafe, replacement{s, "?"})
+		}
+	}
+}
+
+// maxPlaces is how often one text is looked for in another. Where it stands more
+// often, the whole is dropped: no sane text is like that, and looking on would
+// take quadratic time.
+const maxPlaces = 64
+
+// span is a part of a text and what takes its place.
+type span struct {
+	start, end int
+	safe       string
+}
+
+// replace returns raw with every replacement made, and with what is recognised by
+// its wording dropped. It returns false if there is too much to replace.
+func replace(raw string, unsafe []replacement) (string, bool) {
+	if len(raw) > maxUnsafe && len(unsafe) > 0 {
+		return "", false
+	}
+	var spans []span
+	for _, u := range slices.Backward(unsafe) { // outer errors first: for the same text theirs counts
+		var ok bool
+		if spans, ok = find(spans, raw, u.raw, u.safe); !ok {
+			return "", false
+		}
+		quoted := strconv.Quote(u.raw) // as %q prints it
+		if quoted = quoted[1 : len(quoted)-1]; quoted == u.raw {
+			continue
+		}
+		if spans, ok = find(spans, raw, quoted, u.safe); !ok {
+			return "", false
+		}
+	}
+	slices.SortStableFunc(spans, func(a, b span) int {
+		if c := cmp.Compare(a.start, b.start); c != 0 {
+			return c
+		}
+		return cmp.Compare(b.end, a.end)
+	})
+	var out strings.Builder
+	at := 0
+	for i := 0; i < len(spans); {
+		s := spans[i]
+		for i++; i < len(spans) && spans[i].start < s.end; i++ {
+			s.end = max(s.end, spans[i].end) // what overlaps goes with it
+		}
+		before, dropped := dropQuoted(raw[at:], s.start-at)
+		out.WriteString(before)
+		if dropped {
+			return out.String(), true
+		}
+		out.WriteString(s.safe)
+		at = s.end
+	}
+	rest, _ := dropQuoted(raw[at:], len(raw)-at)
+	out.WriteString(rest)
+	return out.String(), true
+}
+
+// find adds to spans each place where s holds part.
+func find(spans []span, s, part, safe string) ([]span, bool) {
+	if part == "" {
+		return spans, true
+	}
+	for n, at := 0, 0; ; n++ {
+		i := strings.Index(s[at:], part)
+		if i < 0 {
+			return spans, true
+		}
+		if n == maxPlaces {
+			return nil, false
+		}
+		spans = append(spans, span{at + i, at + i + len(part), safe})
+		at += i + 1
+	}
+}
+
+// oneLine makes a text fit to be exported: valid UTF-8 without control
+// characters, of bounded length.
+func oneLine(s string) string {
+	if !isLine(s) {
+		var b strings.Builder
+		gap := false
+		for _, c := range strings.ToValidUTF8(s, "\uFFFD") {
+			if unicode.IsControl(c) || c == '\u2028' || c == '\u2029' {
+				gap = true
+				continue
+			}
+			if gap && b.Len() > 0 {
+				b.WriteByte(' ')
+			}
+			gap = false
+			b.WriteRune(c)
+		}
+		s = b.String()
+	}
+	if len(s) <= maxMessage {
+		return s
+	}
+	return cut(s, maxMessage-len("…")) + "…"
+}
+
+// isLine reports whether s is of printable ASCII, and needs no work.
+func isLine(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= utf8.RuneSelf || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

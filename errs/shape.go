@@ -1,0 +1,348 @@
+package errs
+
+import (
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// typeInfo is what can be said of an error by its type alone. It is worked out
+// once for each type and shared.
+type typeInfo struct {
+	name     string // as %T prints it, cut to what a label may hold
+	strength strength
+	origin   origin
+	shape    shape
+
+	unwraps, unwrapsMany bool // has one of the two forms of Unwrap
+	list                 bool // is a slice of errors
+	matches              bool // has Is
+	times                bool // has Timeout
+	retrier              bool // has SafeToRetry
+	classified           bool // is Classified
+	pointer              bool
+
+	// Paths of fields, as reflect's FieldByIndex takes them; nil if there is none.
+	code, extended, message                     []int
+	schema, table, column, dataType, constraint []int
+	quoting                                     [][]int // texts that quote values
+}
+
+// strength says how much a type tells a reader.
+type strength uint8
+
+const (
+	strengthText strength = iota // carries a text, or wraps: errors.New, fmt.Errorf, errors.Join
+	strengthOwn                  // an internal type of a library, or a number of the system
+	strengthFull                 // any other type
+)
+
+// origin says whose type it is, and so whose text.
+type origin uint8
+
+const (
+	originApp    origin = iota // the application's, or of a library that is not known
+	originText                 // of errors and fmt: the text is whoever's wrote it
+	originStd                  // of the standard library
+	originDriver               // of a known driver
+	originPanic                // a PanicError
+)
+
+// shape says how the code of a database's error is read.
+type shape uint8
+
+const (
+	shapeNone          shape = iota
+	shapeSQLState            // method SQLState() string: pgx, lib/pq
+	shapePostgres            // fields Severity, Code, Message: lib/pq of old
+	shapeMySQL               // MySQLError{Number, Message}: go-sql-driver
+	shapeMyError             // MyError{Code, Message, State}: go-mysql
+	shapeSQLite              // Error{Code, ExtendedCode}: mattn
+	shapeSQLiteErrNo         // ErrNo and ErrNoExtended: mattn
+	shapeSQLiteCode          // sqlite.Error with method Code() int: modernc
+	shapeSQLiteMethods       // Error with methods Code() and ExtendedCode(): ncruces
+	shapeSQLServer           // method SQLErrorNumber() int32: go-mssqldb
+)
+
+var infos sync.Map // reflect.Type → *typeInfo
+
+// isLibrary reports whether the text of such an error is a library's own, which
+// may quote values.
+func (info *typeInfo) isLibrary() bool {
+	return info.origin == originStd || info.origin == originDriver
+}
+
+// infoOf returns what is known of the type of err, which is not nil.
+func infoOf(err error) *typeInfo {
+	t := reflect.TypeOf(err)
+	if info, ok := infos.Load(t); ok {
+		return info.(*typeInfo)
+	}
+	info, _ := infos.LoadOrStore(t, newTypeInfo(t))
+	return info.(*typeInfo)
+}
+
+var (
+	errorType      = reflect.TypeFor[error]()
+	unwrapType     = reflect.TypeFor[interface{ Unwrap() error }]()
+	unwrapManyType = reflect.TypeFor[interface{ Unwrap() []error }]()
+	isType         = reflect.TypeFor[interface{ Is(error) bool }]()
+	timeoutType    = reflect.TypeFor[interface{ Timeout() bool }]()
+	retrierType    = reflect.TypeFor[interface{ SafeToRetry() bool }]()
+	classifiedType = reflect.TypeFor[Classified]()
+	sqlStateType   = reflect.TypeFor[sqlStater]()
+	sqlServerType  = reflect.TypeFor[sqlServerNumberer]()
+	panicType      = reflect.TypeFor[*PanicError]()
+)
+
+func newTypeInfo(t reflect.Type) *typeInfo {
+	info := &typeInfo{
+		name:        typeName(t),
+		unwraps:     t.Implements(unwrapType),
+		unwrapsMany: t.Implements(unwrapManyType),
+		list:        t.Kind() == reflect.Slice && t.Elem().Implements(errorType),
+		matches:     t.Implements(isType),
+		times:       t.Implements(timeoutType),
+		retrier:     t.Implements(retrierType),
+		classified:  t.Implements(classifiedType),
+		pointer:     t.Kind() == reflect.Pointer,
+	}
+	base := t
+	if info.pointer {
+		base = t.Elem()
+	}
+	info.origin = originOf(t, base)
+	info.strength = strengthOf(info, base)
+	info.shape = shapeOf(t, base)
+	if info.origin == originPanic {
+		info.name, info.strength = "panic", strengthText
+	}
+	if info.shape != shapeNone && base.Kind() == reflect.Struct {
+		info.findFields(base)
+	}
+	return info
+}
+
+// typeName is the name of a type with its package, as %T prints it. The name of
+// an unnamed type is its whole definition, and that of a generic one may be long:
+// neither makes a label.
+func typeName(t reflect.Type) string {
+	base := t
+	for base.Kind() == reflect.Pointer && base.Name() == "" {
+		base = base.Elem()
+	}
+	if base.Name() == "" {
+		return "_OTHER"
+	}
+	name := t.String()
+	if len(name) > maxType {
+		name, _, _ = strings.Cut(name, "[")
+	}
+	return cut(name, maxType)
+}
+
+func originOf(t, base reflect.Type) origin {
+	path := base.PkgPath()
+	if _, vendored, ok := strings.Cut(path, "/vendor/"); ok {
+		path = vendored
+	}
+	first, _, _ := strings.Cut(path, "/")
+	switch {
+	case t == panicType:
+		return originPanic
+	case path == "errors" || path == "fmt" || path == "github.com/pkg/errors":
+		return originText
+	case standardRoots[first]:
+		return originStd
+	}
+	for _, prefix := range driverPaths {
+		if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
+			return originDriver
+		}
+	}
+	return originApp
+}
+
+// standardRoots holds the first elements of the import paths of the standard
+// library whose errors quote what they were given, or may come to.
+var standardRoots = map[string]bool{
+	"archive": true, "bufio": true, "bytes": true, "compress": true, "context": true,
+	"crypto": true, "database": true, "debug": true, "encoding": true, "expvar": true,
+	"flag": true, "go": true, "hash": true, "html": true, "image": true, "internal": true,
+	"io": true, "iter": true, "log": true, "math": true, "mime": true, "net": true,
+	"os": true, "path": true, "plugin": true, "reflect": true, "regexp": true,
+	"runtime": true, "sort": true, "strconv": true, "strings": true, "sync": true,
+	"syscall": true, "text": true, "time": true, "unicode": true, "vendor": true,
+}
+
+// driverPaths holds the import paths of drivers, and of what is part of them.
+var driverPaths = []string{
+	"github.com/jackc/pgx", "github.com/jackc/pgconn", "github.com/jackc/pgproto3",
+	"github.com/jackc/pgtype", "github.com/jackc/puddle", "github.com/lib/pq",
+	"github.com/go-sql-driver/mysql", "github.com/go-mysql-org/go-mysql",
+	"github.com/mattn/go-sqlite3", "modernc.org/sqlite", "github.com/glebarez/go-sqlite",
+	"github.com/ncruces/go-sqlite3", "zombiezen.com/go/sqlite",
+	"github.com/microsoft/go-mssqldb", "github.com/denisenkom/go-mssqldb",
+	"github.com/sijms/go-ora", "github.com/godror/godror", "github.com/ClickHouse",
+	"github.com/snowflakedb/gosnowflake", "github.com/databricks/databricks-sql-go",
+	"github.com/marcboeker/go-duckdb", "github.com/duckdb/duckdb-go",
+	"github.com/tursodatabase", "github.com/trinodb/trino-go-client",
+}
+
+func strengthOf(info *typeInfo, base reflect.Type) strength {
+	name := base.Name()
+	exported := name != "" && name[0] >= 'A' && name[0] <= 'Z'
+	switch {
+	case info.origin == originText || info.list:
+		return strengthText
+	case info.origin == originStd && (!exported || info.name == "syscall.Errno" || info.name == "*os.SyscallError"):
+		return strengthOwn
+	case info.origin == originDriver && !exported:
+		return strengthOwn
+	}
+	return strengthFull
+}
+
+func shapeOf(t, base reflect.Type) shape {
+	name := base.Name()
+	switch {
+	case t.Implements(sqlStateType):
+		return shapeSQLState
+	case t.Implements(sqlServerType):
+		return shapeSQLServer
+	case (name == "ErrNo" || name == "ErrNoExtended") && base.Kind() == reflect.Int &&
+		strings.Contains(base.PkgPath(), "sqlite"):
+		return shapeSQLiteErrNo
+	case name == "Error" && methodIsInteger(t, "Code") && methodIsInteger(t, "ExtendedCode"):
+		return shapeSQLiteMethods
+	case strings.HasSuffix(base.String(), "sqlite.Error") && methodIsInteger(t, "Code"):
+		return shapeSQLiteCode
+	}
+	if base.Kind() != reflect.Struct {
+		return shapeNone
+	}
+	has := func(field string, kinds ...reflect.Kind) bool {
+		f, ok := base.FieldByName(field)
+		if !ok || !f.IsExported() {
+			return false
+		}
+		for _, k := range kinds {
+			if f.Type.Kind() == k {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case name == "MySQLError" && has("Number", integers...) && has("Message", reflect.String):
+		return shapeMySQL
+	case name == "MyError" && has("Code", integers...) && has("Message", reflect.String) && has("State", reflect.String):
+		return shapeMyError
+	case name == "Error" && has("Code", integers...) && has("ExtendedCode", integers...):
+		return shapeSQLite
+	case has("Severity", reflect.String) && has("Code", reflect.String) && has("Message", reflect.String):
+		return shapePostgres
+	}
+	return shapeNone
+}
+
+var integers = []reflect.Kind{
+	reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+	reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
+}
+
+// methodIsInteger reports whether t has a method of that name that takes nothing
+// and returns an integer.
+func methodIsInteger(t reflect.Type, name string) bool {
+	m, ok := t.MethodByName(name)
+	if !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
+		return false
+	}
+	out := m.Type.Out(0).Kind()
+	for _, k := range integers {
+		if out == k {
+			return true
+		}
+	}
+	return false
+}
+
+// findFields notes where the fields are that name a part of the schema, and
+// those that quote values.
+func (info *typeInfo) findFields(base reflect.Type) {
+	path := func(kind func(reflect.Kind) bool, names ...string) []int {
+		for _, name := range names {
+			if f, ok := base.FieldByName(name); ok && f.IsExported() && kind(f.Type.Kind()) {
+				return f.Index
+			}
+		}
+		return nil
+	}
+	text := func(k reflect.Kind) bool { return k == reflect.String }
+	number := func(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Uint64 }
+	switch info.shape {
+	case shapeMySQL:
+		info.code = path(number, "Number")
+	case shapePostgres:
+		info.code = path(text, "Code")
+	default:
+		info.code = path(number, "Code")
+	}
+	info.extended = path(number, "ExtendedCode")
+	info.schema = path(text, "SchemaName", "Schema")
+	info.table = path(text, "TableName", "Table")
+	info.column = path(text, "ColumnName", "Column")
+	info.dataType = path(text, "DataTypeName")
+	info.constraint = path(text, "ConstraintName", "Constraint")
+	info.message = path(text, "Message")
+	for _, name := range []string{"Message", "Detail", "Hint", "Where", "InternalQuery"} {
+		if p := path(text, name); p != nil {
+			info.quoting = append(info.quoting, p)
+		}
+	}
+}
+
+// field returns the field of err at path, and false if it cannot be reached.
+func field(err error, path []int) (reflect.Value, bool) {
+	v := reflect.ValueOf(err)
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return reflect.Value{}, false
+		}
+		v = v.Elem()
+	}
+	if path == nil {
+		return reflect.Value{}, false
+	}
+	if len(path) == 1 {
+		return v.Field(path[0]), true
+	}
+	f, failed := v.FieldByIndexErr(path)
+	return f, failed == nil
+}
+
+// fieldText returns the string at path, or "".
+func fieldText(err error, path []int) string {
+	if f, ok := field(err, path); ok {
+		return f.String()
+	}
+	return ""
+}
+
+// fieldNumber returns the integer at path, or 0.
+func fieldNumber(err error, path []int) int {
+	if f, ok := field(err, path); ok {
+		return integer(f)
+	}
+	return 0
+}
+
+func integer(v reflect.Value) int {
+	if v.CanInt() {
+		return int(v.Int())
+	}
+	if v.CanUint() {
+		return int(v.Uint())
+	}
+	return 0
+}
