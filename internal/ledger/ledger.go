@@ -1,0 +1,261 @@
+// Package ledger keeps what one worker task did to its databases.
+//
+// It is the meeting point of the packages otdb and worker, which do not import
+// each other: worker puts a [Ledger] into a task's context, otdb finds it there
+// and records every database operation. Goroutines that inherit the context
+// write to the same ledger, and a nested task's ledger adds to all of its
+// ancestors, so a parent's totals include its children's.
+//
+// A ledger is final once [Ledger.EndTask] has returned: what is recorded later
+// through its context still reaches the tasks around it that are running.
+//
+// All methods but Init, Bind and Context may be called concurrently, and all but those
+// accept a nil *Ledger, which records nothing. Memory is bounded whatever a
+// task does: a ledger holds at most [MaxStatements] distinct summaries, and one
+// node for each open result set (a result set holds a connection, so the pool
+// bounds them).
+package ledger
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// MaxStatements is how many distinct statement summaries one ledger counts.
+// Statements beyond it still enter the totals.
+const MaxStatements = 256
+
+// Totals is what a ledger has added up so far.
+type Totals struct {
+	Operations int64         // database operations, statements and lifecycle alike
+	Statements int64         // the statements among them: exec, query, prepared exec and query
+	Errors     int64         // operations that failed
+	Rows       int64         // rows that the consumers read
+	Duration   time.Duration // time inside the driver
+}
+
+// Entry is one database operation that has ended.
+type Entry struct {
+	// Summary is the statement's db.query.summary. It is empty for an operation
+	// that is not a statement, such as BEGIN.
+	Summary string
+	// Statement says whether the operation is a statement.
+	Statement bool
+	// Failed says whether the operation ended in an error.
+	Failed bool
+	// Rows is the number of rows the consumer read.
+	Rows int64
+	// Duration is the time spent inside the driver.
+	Duration time.Duration
+}
+
+// Config says whose ledger it is and what it looks for.
+type Config struct {
+	// Task is the name of the task.
+	Task string
+	// Owner is what [Ledger.Owner] returns.
+	Owner any
+	// Slow is the duration from which a statement counts as slow. Zero and
+	// less turn that off.
+	Slow time.Duration
+}
+
+// Ledger is the account of one task. Make one with [New], or embed one and
+// call Init. It must not be copied.
+type Ledger struct {
+	parent *Ledger
+	config Config
+	ctx    context.Context // what Bind was called with
+
+	mu         sync.Mutex
+	ended      bool
+	closed     bool  // no rows are listed any more
+	slow       int32 // how many of statements were slow at least once
+	totals     Totals
+	statements map[string]*statement
+	last       *statement // the one counted last: loops repeat it
+
+	// The open result sets of a tree of tasks are listed in its root alone:
+	// rows may pass from a task to the one around it.
+	first, newest *OpenRows
+}
+
+// New returns an empty ledger for the task of that name. A nil parent makes it
+// the root of its own tree.
+func New(parent *Ledger, task string) *Ledger {
+	l := new(Ledger)
+	l.Init(parent, Config{Task: task})
+	return l
+}
+
+// Init prepares a zero Ledger for use. A nil parent makes it the root of its
+// own tree.
+func (l *Ledger) Init(parent *Ledger, c Config) {
+	l.parent, l.config = parent, c
+}
+
+// root returns the ledger of the outermost task.
+func (l *Ledger) root() *Ledger {
+	for l.parent != nil {
+		l = l.parent
+	}
+	return l
+}
+
+// Task returns the name of the task that the ledger belongs to, and "" for a
+// nil ledger.
+func (l *Ledger) Task() string {
+	if l == nil {
+		return ""
+	}
+	return l.config.Task
+}
+
+// Owner returns what made the ledger, as given to Init, or nil.
+func (l *Ledger) Owner() any {
+	if l == nil {
+		return nil
+	}
+	return l.config.Owner
+}
+
+// Outermost reports whether l is the root of its tree of tasks.
+func (l *Ledger) Outermost() bool { return l != nil && l.parent == nil }
+
+// Record adds one operation to l and to every ledger above it whose task has
+// not ended.
+func (l *Ledger) Record(e Entry) {
+	judged := false
+	for ; l != nil; l = l.parent {
+		judged = l.record(&e, judged) || judged
+	}
+}
+
+// record reports whether e was held against l's threshold for slow statements.
+// Whether it was slow is for the innermost running task alone to say.
+func (l *Ledger) record(e *Entry, judged bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	l.totals.Operations++
+	l.totals.Duration += e.Duration
+	l.totals.Rows += e.Rows
+	if e.Failed {
+		l.totals.Errors++
+	}
+	if !e.Statement {
+		return false
+	}
+	l.totals.Statements++
+	s := l.statement(e.Summary)
+	if s == nil {
+		return true
+	}
+	s.count++
+	if !judged && l.config.Slow > 0 && e.Duration >= l.config.Slow {
+		if s.slow == 0 {
+			l.slow++
+		}
+		s.slow++
+		s.slowest = max(s.slowest, e.Duration)
+	}
+	return true
+}
+
+// Totals returns what has been added up so far.
+func (l *Ledger) Totals() Totals {
+	if l == nil {
+		return Totals{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.totals
+}
+
+// EndTask ends the task: the ledger's own account is final from then on. If l
+// is the root of its tree, result sets that are still open are ended through
+// [Leaker.EndLeaked] and returned, and none is listed any more. The second call
+// does nothing.
+func (l *Ledger) EndTask() []Leak {
+	_, leaks := l.Settle()
+	return leaks
+}
+
+// Settle is [Ledger.EndTask] with the final totals.
+func (l *Ledger) Settle() (Totals, []Leak) {
+	if l == nil {
+		return Totals{}, nil
+	}
+	l.mu.Lock()
+	if l.parent != nil || l.first == nil {
+		l.ended, l.closed = true, true
+		totals := l.totals
+		l.mu.Unlock()
+		return totals, nil
+	}
+	open := l.unlistRows()
+	l.mu.Unlock()
+
+	// What they record on their way still counts.
+	defer l.end()
+	leaks := endLeaked(open)
+	l.end()
+	return l.Totals(), leaks
+}
+
+func (l *Ledger) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+}
+
+type contextKey struct{}
+
+// boundContext is the context that Bind returns: a ledger by another name.
+type boundContext Ledger
+
+var _ context.Context = (*boundContext)(nil)
+
+// Deadline implements context.Context.
+func (c *boundContext) Deadline() (time.Time, bool) { return c.ctx.Deadline() }
+
+// Done implements context.Context.
+func (c *boundContext) Done() <-chan struct{} { return c.ctx.Done() }
+
+// Err implements context.Context.
+func (c *boundContext) Err() error { return c.ctx.Err() }
+
+// Value implements context.Context.
+func (c *boundContext) Value(key any) any {
+	if _, ok := key.(contextKey); ok {
+		return (*Ledger)(c)
+	}
+	return c.ctx.Value(key)
+}
+
+// String keeps fmt from reading the ledger's fields while others write them.
+func (c *boundContext) String() string { return "context of task " + c.config.Task }
+
+// NewContext returns a context that carries l.
+func NewContext(ctx context.Context, l *Ledger) context.Context {
+	return context.WithValue(ctx, contextKey{}, l)
+}
+
+// Bind returns a context that carries l, as [NewContext] does, but that is part
+// of l and so costs no allocation. It may be called once on a ledger.
+func (l *Ledger) Bind(ctx context.Context) context.Context {
+	l.ctx = ctx
+	return l.Context()
+}
+
+// Context returns the context that Bind returned. It must have been called.
+func (l *Ledger) Context() context.Context { return (*boundContext)(l) }
+
+// FromContext returns the ledger that ctx carries, or nil.
+func FromContext(ctx context.Context) *Ledger {
+	l, _ := ctx.Value(contextKey{}).(*Ledger)
+	return l
+}

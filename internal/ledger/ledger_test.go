@@ -1,0 +1,463 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func stmt(summary string, d time.Duration) Entry {
+	return Entry{Summary: summary, Statement: true, Rows: 2, Duration: d}
+}
+
+func wantTotals(t *testing.T, l *Ledger, want Totals) {
+	t.Helper()
+	if got := l.Totals(); got != want {
+		t.Errorf("%s: totals %+v, want %+v", l.Task(), got, want)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	l := New(nil, "load")
+	l.Record(Entry{Duration: time.Millisecond})
+	l.Record(Entry{Summary: "SELECT a", Statement: true, Rows: 3, Duration: 2 * time.Millisecond})
+	l.Record(Entry{Summary: "INSERT a", Statement: true, Failed: true, Duration: 4 * time.Millisecond})
+	wantTotals(t, l, Totals{Operations: 3, Statements: 2, Errors: 1, Rows: 3, Duration: 7 * time.Millisecond})
+}
+
+func TestNil(t *testing.T) {
+	var l *Ledger
+	l.Record(stmt("SELECT a", 1))
+	l.Open(new(OpenRows), new(rows))
+	l.Close(new(OpenRows))
+	wantTotals(t, l, Totals{})
+	if got := FromContext(context.Background()); got != nil {
+		t.Errorf("FromContext: %v", got)
+	}
+	if l.Task() != "" || l.Owner() != nil || l.Outermost() ||
+		l.EndTask() != nil || l.Repeated(1) != nil || l.TakeRepeated(1) != nil || l.Slow() != nil {
+		t.Error("a nil ledger holds something")
+	}
+}
+
+func TestNested(t *testing.T) {
+	outer := New(nil, "outer")
+	inner := New(outer, "inner")
+	innermost := New(inner, "innermost")
+	innermost.Record(stmt("SELECT a", 1))
+	inner.Record(stmt("SELECT b", 2))
+	outer.Record(stmt("SELECT c", 4))
+	wantTotals(t, innermost, Totals{Operations: 1, Statements: 1, Rows: 2, Duration: 1})
+	wantTotals(t, inner, Totals{Operations: 2, Statements: 2, Rows: 4, Duration: 3})
+	wantTotals(t, outer, Totals{Operations: 3, Statements: 3, Rows: 6, Duration: 7})
+	if !outer.Outermost() || inner.Outermost() || innermost.Outermost() {
+		t.Error("outer alone is outermost")
+	}
+}
+
+// What is recorded once a task has ended counts in the tasks around it alone.
+func TestLateWriter(t *testing.T) {
+	outer := New(nil, "outer")
+	inner := New(outer, "inner")
+	inner.Record(stmt("SELECT a", 1))
+	inner.EndTask()
+	inner.Record(stmt("SELECT a", 2))
+	wantTotals(t, inner, Totals{Operations: 1, Statements: 1, Rows: 2, Duration: 1})
+	wantTotals(t, outer, Totals{Operations: 2, Statements: 2, Rows: 4, Duration: 3})
+	outer.EndTask()
+	inner.Record(stmt("SELECT a", 4))
+	wantTotals(t, outer, Totals{Operations: 2, Statements: 2, Rows: 4, Duration: 3})
+}
+
+func TestContext(t *testing.T) {
+	type key struct{}
+	parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
+	cause := errors.New("cause")
+
+	bound := New(nil, "load")
+	for name, tc := range map[string]struct {
+		ledger *Ledger
+		ctx    context.Context
+	}{
+		"NewContext": {bound, NewContext(parent, bound)},
+		"Bind":       {bound, bound.Bind(parent)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if FromContext(tc.ctx) != tc.ledger {
+				t.Error("the context carries another ledger")
+			}
+			if tc.ctx.Value(key{}) != "value" {
+				t.Error("the values of the parent are lost")
+			}
+			inner := New(tc.ledger, "inner")
+			if got := FromContext(NewContext(tc.ctx, inner)); got != inner {
+				t.Errorf("the inner context carries %v", got.Task())
+			}
+		})
+	}
+	if _, ok := bound.Context().Deadline(); ok {
+		t.Error("a deadline out of nowhere")
+	}
+	if s := fmt.Sprint(bound.Context()); s != "context of task load" {
+		t.Error(s)
+	}
+	child, stop := context.WithCancel(bound.Bind(parent))
+	defer stop()
+	cancel(cause)
+	if child.Err() == nil || context.Cause(child) != cause {
+		t.Errorf("child: %v, cause %v", child.Err(), context.Cause(child))
+	}
+}
+
+func TestInit(t *testing.T) {
+	owner := new(int)
+	var l Ledger
+	l.Init(New(nil, "outer"), Config{Task: "inner", Owner: owner})
+	if l.Task() != "inner" || l.Owner() != owner || l.Outermost() {
+		t.Errorf("%q %v", l.Task(), l.Owner())
+	}
+}
+
+func TestRepeated(t *testing.T) {
+	l := New(nil, "load")
+	for summary, n := range map[string]int{"SELECT a": 3, "SELECT b": 5, "SELECT c": 3, "SELECT d": 2, "": 9} {
+		for range n {
+			l.Record(stmt(summary, 0))
+		}
+	}
+	want := []Statement{{"SELECT b", 5}, {"SELECT a", 3}, {"SELECT c", 3}}
+	if got := l.Repeated(3); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := l.Repeated(100); got != nil {
+		t.Errorf("got %v", got)
+	}
+}
+
+// What an inner task has reported is not reported again around it, unless
+// there is more of it than that.
+func TestTakeRepeated(t *testing.T) {
+	outer := New(nil, "outer")
+	record := func(l *Ledger, summary string, n int) {
+		for range n {
+			l.Record(stmt(summary, 0))
+		}
+	}
+	for _, n := range []int{4, 2, 2} {
+		inner := New(outer, "inner")
+		record(inner, "SELECT a", n)
+		record(inner, "SELECT b", 1)
+		inner.EndTask()
+		var want []Statement
+		if n == 4 {
+			want = []Statement{{"SELECT a", 4}}
+		}
+		if got := inner.TakeRepeated(4); !reflect.DeepEqual(got, want) {
+			t.Errorf("inner %d: got %v, want %v", n, got, want)
+		}
+	}
+	record(outer, "SELECT b", 2)
+	want := []Statement{{"SELECT b", 5}, {"SELECT a", 4}}
+	if got := outer.TakeRepeated(4); !reflect.DeepEqual(got, want) {
+		t.Errorf("outer: got %v, want %v", got, want)
+	}
+}
+
+func TestSlow(t *testing.T) {
+	var outer, inner, last Ledger
+	outer.Init(nil, Config{Task: "outer", Slow: 10})
+	inner.Init(&outer, Config{Task: "inner", Slow: 20})
+	last.Init(&inner, Config{Task: "last"})
+
+	inner.Record(stmt("SELECT a", 20))
+	inner.Record(stmt("SELECT a", 19))
+	inner.Record(stmt("SELECT b", 30))
+	inner.Record(stmt("SELECT b", 40))
+	inner.Record(Entry{Duration: 99})
+	last.Record(stmt("SELECT c", 50)) // has no threshold of its own
+	outer.Record(stmt("SELECT d", 15))
+	inner.EndTask()
+	inner.Record(stmt("SELECT e", 10)) // late: outer's to judge
+
+	if got, want := inner.Slow(), []SlowStatement{{"SELECT b", 2, 40}, {"SELECT a", 1, 20}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("inner: got %v, want %v", got, want)
+	}
+	if got, want := outer.Slow(), []SlowStatement{{"SELECT d", 1, 15}, {"SELECT e", 1, 10}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("outer: got %v, want %v", got, want)
+	}
+	if got := last.Slow(); got != nil {
+		t.Errorf("last: got %v", got)
+	}
+}
+
+func TestBounded(t *testing.T) {
+	var l Ledger
+	l.Init(nil, Config{Slow: 1})
+	for i := range 10 * MaxStatements {
+		l.Record(stmt(fmt.Sprintf("SELECT t%d", i), 1))
+	}
+	if n := len(l.statements); n != MaxStatements {
+		t.Errorf("%d summaries", n)
+	}
+	wantTotals(t, &l, Totals{
+		Operations: 10 * MaxStatements, Statements: 10 * MaxStatements, Rows: 20 * MaxStatements, Duration: 10 * MaxStatements,
+	})
+	for range 3 {
+		l.Record(stmt("SELECT t0", 1))
+	}
+	if got := l.Repeated(2); !reflect.DeepEqual(got, []Statement{{"SELECT t0", 4}}) {
+		t.Errorf("%v", got)
+	}
+	if n := len(l.Slow()); n != MaxStatements {
+		t.Errorf("%d slow statements", n)
+	}
+}
+
+// rows is an open result set.
+type rows struct {
+	OpenRows
+	leak  Leak
+	gone  bool
+	ended int
+	onEnd func()
+}
+
+func (r *rows) EndLeaked() (Leak, bool) {
+	r.ended++
+	if r.onEnd != nil {
+		r.onEnd()
+	}
+	return r.leak, !r.gone
+}
+
+func TestLeaks(t *testing.T) {
+	outer := New(nil, "outer")
+	inner := New(outer, "inner")
+	set := make([]*rows, 5)
+	for i := range set {
+		set[i] = &rows{leak: Leak{Summary: fmt.Sprint("SELECT ", i), Rows: int64(i)}}
+		inner.Open(&set[i].OpenRows, set[i])
+	}
+	inner.Open(&set[1].OpenRows, set[1]) // a second time is no time
+	set[3].gone = true
+	set[4].onEnd = func() { inner.Record(stmt("SELECT 4", 1)) }
+	inner.Close(&set[0].OpenRows)
+	inner.Close(&set[0].OpenRows)
+	if got := inner.EndTask(); got != nil {
+		t.Errorf("rows may outlive an inner task: %v", got)
+	}
+	want := []Leak{{"SELECT 1", 1}, {"SELECT 2", 2}, {"SELECT 4", 4}}
+	if got := outer.EndTask(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	wantTotals(t, outer, Totals{Operations: 1, Statements: 1, Rows: 2, Duration: 1})
+	for i, r := range set {
+		if want := min(i, 1); r.ended != want {
+			t.Errorf("rows %d ended %d times", i, r.ended)
+		}
+		outer.Close(&r.OpenRows)
+	}
+	late := new(rows)
+	inner.Open(&late.OpenRows, late)
+	if got := outer.EndTask(); got != nil || late.ended != 0 {
+		t.Errorf("rows opened after the end: %v", got)
+	}
+}
+
+// Rows that were opened in one tree of tasks may be closed with the context of
+// another, or without any.
+func TestCloseElsewhere(t *testing.T) {
+	a, b := New(nil, "a"), New(nil, "b")
+	first, second, third := new(rows), new(rows), new(rows)
+	for _, r := range []*rows{first, second, third} {
+		a.Open(&r.OpenRows, r)
+	}
+	b.Close(&second.OpenRows)
+	(*Ledger)(nil).Close(&third.OpenRows)
+	if got := a.EndTask(); len(got) != 1 || first.ended != 1 || second.ended+third.ended != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// A panic of a result set leaves the ledger final all the same.
+func TestEndTaskPanics(t *testing.T) {
+	l := New(nil, "load")
+	r := &rows{onEnd: func() { panic("rows") }}
+	l.Open(&r.OpenRows, r)
+	func() {
+		defer func() { _ = recover() }()
+		l.EndTask()
+	}()
+	l.Record(stmt("SELECT a", 1))
+	wantTotals(t, l, Totals{})
+}
+
+// Whatever tree of tasks runs, on however many goroutines, every ledger holds
+// what was recorded below it until it ended, and the root all of it.
+func TestConcurrentTree(t *testing.T) {
+	for seed := range uint64(20) {
+		root := New(nil, "root")
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		var wg sync.WaitGroup
+		var check []func()
+		var grow func(l *Ledger, depth int) int64
+		grow = func(l *Ledger, depth int) (total int64) {
+			n := int64(rnd.IntN(50))
+			wg.Go(func() {
+				for i := range n {
+					r := new(rows)
+					l.Open(&r.OpenRows, r)
+					l.Record(Entry{Summary: fmt.Sprint("SELECT ", i%7), Statement: true, Rows: 1, Duration: 1, Failed: i%2 == 0})
+					_ = l.Totals()
+					_ = l.Repeated(5)
+					if i%10 != 9 {
+						l.Close(&r.OpenRows)
+					}
+				}
+			})
+			total = n
+			for range rnd.IntN(4) {
+				if depth < 4 {
+					total += grow(New(l, "inner"), depth+1)
+				}
+			}
+			check = append(check, func() {
+				got := l.Totals()
+				if got.Operations != total || got.Statements != total || got.Rows != total || int64(got.Duration) != total {
+					t.Errorf("seed %d: %+v, want %d of each", seed, got, total)
+				}
+			})
+			return total
+		}
+		total := grow(root, 0)
+		wg.Wait()
+		for _, c := range check {
+			c()
+		}
+		var counted int64
+		for _, s := range root.Repeated(1) {
+			if !strings.HasPrefix(s.Summary, "SELECT ") {
+				t.Errorf("summary %q", s.Summary)
+			}
+			counted += s.Count
+		}
+		if counted != total {
+			t.Errorf("seed %d: %d statements by summary, want %d", seed, counted, total)
+		}
+		root.EndTask()
+		if root.first != nil || root.newest != nil {
+			t.Errorf("seed %d: rows are still listed", seed)
+		}
+	}
+}
+
+// The end of a task, and rows that end by themselves at the same time, agree
+// on who ended them.
+func TestConcurrentEnd(t *testing.T) {
+	for range 100 {
+		l := New(nil, "load")
+		var wg sync.WaitGroup
+		sets := make([]*rows, 8)
+		for i := range sets {
+			sets[i] = new(rows)
+			l.Open(&sets[i].OpenRows, sets[i])
+		}
+		for _, r := range sets {
+			wg.Go(func() { l.Close(&r.OpenRows) })
+			wg.Go(func() {
+				late := new(rows)
+				l.Open(&late.OpenRows, late)
+				l.Record(stmt("SELECT a", 1))
+				l.Close(&late.OpenRows)
+			})
+		}
+		wg.Go(func() { l.EndTask() })
+		wg.Wait()
+		if l.first != nil || l.newest != nil {
+			t.Fatal("rows are still listed")
+		}
+	}
+}
+
+func TestAllocs(t *testing.T) {
+	outer := New(nil, "outer")
+	inner := New(outer, "inner")
+	ctx := inner.Bind(t.Context())
+	r := new(rows)
+	entries := []Entry{stmt("SELECT a", 1), stmt("SELECT b", 1), {Duration: 1}}
+	allocs := testing.AllocsPerRun(1000, func() {
+		l := FromContext(ctx)
+		for _, e := range entries {
+			l.Record(e)
+		}
+		r.OpenRows = OpenRows{}
+		l.Open(&r.OpenRows, r)
+		l.Close(&r.OpenRows)
+		_ = l.Repeated(1 << 40)
+		_ = l.Slow()
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	for name, depth := range map[string]int{"outermost": 1, "nested": 2} {
+		b.Run(name, func(b *testing.B) {
+			var l *Ledger
+			for range depth {
+				l = New(l, "task")
+			}
+			entries := make([]Entry, 16)
+			for i := range entries {
+				entries[i] = stmt(fmt.Sprintf("SELECT packages WHERE number %d", i), 1)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				l.Record(entries[i%len(entries)])
+			}
+		})
+	}
+	b.Run("same statement", func(b *testing.B) {
+		l := New(nil, "task")
+		e := stmt("SELECT packages", 1)
+		for b.Loop() {
+			l.Record(e)
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		l := New(nil, "task")
+		e := stmt("SELECT packages", 1)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				l.Record(e)
+			}
+		})
+	})
+}
+
+// BenchmarkStatement is all that a statement that returns rows costs.
+func BenchmarkStatement(b *testing.B) {
+	l := New(nil, "task")
+	ctx := l.Bind(context.WithValue(context.Background(), contextKey{}, nil))
+	e := stmt("SELECT packages", 1)
+	r := new(rows)
+	b.ReportAllocs()
+	for b.Loop() {
+		l := FromContext(ctx)
+		r.OpenRows = OpenRows{}
+		l.Open(&r.OpenRows, r)
+		l.Close(&r.OpenRows)
+		l.Record(e)
+	}
+}
