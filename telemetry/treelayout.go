@@ -1,0 +1,373 @@
+package telemetry
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Widths of the columns of a tree, in characters.
+const (
+	treeDurationWidth = 8
+	treeBarWidth      = 24
+	treeNoteWidth     = 120
+	// Beside the name there are two blanks, the duration, a blank, and the bar between its edges.
+	treeBesideName = 2 + treeDurationWidth + 1 + 1 + treeBarWidth + 1
+)
+
+// treeLine is a line of a tree before it is laid out.
+type treeLine struct {
+	prefix     string // the branches
+	name       string
+	duration   string
+	start, end time.Time
+	fill       rune // of the bar; 0: solid
+	note       string
+}
+
+// layTree writes a trace to buf.
+func layTree(buf *bytes.Buffer, tr *treeTrace, columns, repeats int, last bool) {
+	l := &treeLayout{repeats: repeats, last: last}
+	l.span(tr.root, "", "")
+
+	nameWidth := 0
+	for i := range l.lines {
+		line := &l.lines[i]
+		nameWidth = max(nameWidth, utf8.RuneCountInString(line.prefix)+utf8.RuneCountInString(line.name))
+		l.extend(line.start)
+		if line.fill != treeFillRunning {
+			l.extend(line.end)
+		}
+	}
+	nameWidth = min(nameWidth, columns-treeBesideName)
+	for i := range l.lines {
+		l.write(buf, &l.lines[i], nameWidth)
+	}
+	if tr.dropped > 0 {
+		fmt.Fprintf(buf, "… %s of this trace not shown: no room\n", plural(tr.dropped, "span"))
+	}
+	if len(l.lines) > 1 {
+		buf.WriteByte('\n')
+	}
+}
+
+// Fills of bars that are not solid: of spans that repeat, and of one that is still running.
+const (
+	treeFillFold    = '░'
+	treeFillRunning = '·'
+)
+
+// treeLayout collects the lines of a trace, and its time.
+type treeLayout struct {
+	repeats    int
+	last       bool
+	lines      []treeLine
+	start, end time.Time
+}
+
+func (l *treeLayout) extend(at time.Time) {
+	if l.start.IsZero() || at.Before(l.start) {
+		l.start = at
+	}
+	if at.After(l.end) {
+		l.end = at
+	}
+}
+
+// span adds the line of a span, and those of the spans below it.
+func (l *treeLayout) span(s *treeSpan, prefix, childPrefix string) {
+	line := treeLine{prefix: prefix, name: printable(s.name), start: s.start, end: s.end}
+	if line.name == "" {
+		line.name = "(no name)"
+	}
+	var notes []string
+	if s.ended {
+		line.duration = humanDuration(s.duration())
+	} else {
+		line.duration, line.fill = "…", treeFillRunning
+		notes = append(notes, "still running")
+	}
+	if s.remark != "" {
+		notes = append(notes, clip(printable(s.remark), treeNoteWidth))
+	}
+	if s.failed {
+		notes = append(notes, failure(s.errType, s.errText))
+	}
+	line.note = strings.Join(notes, ", ")
+	l.lines = append(l.lines, line)
+	if s.ended || l.last || s.parent == nil {
+		l.children(s, childPrefix)
+	}
+}
+
+// children adds the lines of what is below s.
+func (l *treeLayout) children(s *treeSpan, prefix string) {
+	rows := l.rows(s)
+	for i, r := range rows {
+		branch, below := "├─ ", "│  "
+		if i == len(rows)-1 {
+			branch, below = "└─ ", "   "
+		}
+		if r.fold != nil {
+			l.fold(r, prefix+branch)
+		} else {
+			l.span(r.span, prefix+branch, prefix+below)
+		}
+	}
+}
+
+// treeRow is a child, or several of the same name.
+type treeRow struct {
+	name  string
+	start time.Time
+	span  *treeSpan
+	fold  *treeFold
+}
+
+// rows returns the children of s in the order in which they are shown.
+func (l *treeLayout) rows(s *treeSpan) []treeRow {
+	counts := make(map[string]int, len(s.folds))
+	folds := make(map[string]*treeFold, len(s.folds))
+	for name, f := range s.folds {
+		counts[name] = f.count
+	}
+	for _, c := range s.children {
+		if c.ended {
+			counts[c.name]++
+		}
+	}
+	for name, n := range counts {
+		if n > l.repeats {
+			folds[name] = &treeFold{}
+			if f := s.folds[name]; f != nil {
+				*folds[name] = *f
+			}
+		}
+	}
+	var rows []treeRow
+	for _, c := range s.children {
+		if f := folds[c.name]; f != nil && c.ended {
+			f.add(c)
+			f.inside += below(c)
+			continue
+		}
+		rows = append(rows, treeRow{name: c.name, start: c.start, span: c})
+	}
+	for name, f := range folds {
+		rows = append(rows, treeRow{name: name, start: f.start, fold: f})
+	}
+	slices.SortFunc(rows, func(a, b treeRow) int {
+		if order := cmp.Or(a.start.Compare(b.start), cmp.Compare(a.name, b.name)); order != 0 || a.span == nil || b.span == nil {
+			return order
+		}
+		return cmp.Or(a.span.end.Compare(b.span.end), slices.Compare(a.span.key.span[:], b.span.key.span[:]))
+	})
+	return rows
+}
+
+// below returns how many spans are below s.
+func below(s *treeSpan) int {
+	n := len(s.children)
+	for _, f := range s.folds {
+		n += f.count
+	}
+	for _, c := range s.children {
+		n += below(c)
+	}
+	return n
+}
+
+// fold adds the line of spans that repeat.
+func (l *treeLayout) fold(r treeRow, prefix string) {
+	f := r.fold
+	notes := []string{"mean " + humanDuration(f.total/time.Duration(f.count)), "max " + humanDuration(f.max)}
+	if f.inside > 0 {
+		notes = append(notes, plural(f.inside, "span")+" inside")
+	}
+	if f.failed > 0 {
+		notes = append(notes, failure(f.errType, strconv.Itoa(f.failed)+" of them"))
+	}
+	name := printable(r.name)
+	if name == "" {
+		name = "(no name)"
+	}
+	l.lines = append(l.lines, treeLine{
+		prefix:   prefix,
+		name:     name + " ×" + strconv.Itoa(f.count),
+		duration: humanDuration(f.total),
+		start:    f.start,
+		end:      f.end,
+		fill:     treeFillFold,
+		note:     strings.Join(notes, ", "),
+	})
+}
+
+// failure returns the note of a failed span.
+func failure(errType, text string) string {
+	errType, text = printable(errType), printable(text)
+	note := "✗"
+	for _, part := range []string{errType, text} {
+		if part == "" || part == errType && note != "✗" {
+			continue
+		}
+		if note != "✗" {
+			note += ":"
+		}
+		note += " " + part
+	}
+	if note == "✗" {
+		note = "✗ failed"
+	}
+	return clip(note, treeNoteWidth)
+}
+
+// write lays out a line.
+func (l *treeLayout) write(buf *bytes.Buffer, line *treeLine, nameWidth int) {
+	name := clip(line.prefix+line.name, nameWidth)
+	buf.WriteString(name)
+	pad(buf, nameWidth-utf8.RuneCountInString(name)+2)
+	pad(buf, treeDurationWidth-utf8.RuneCountInString(line.duration))
+	buf.WriteString(line.duration)
+	buf.WriteString(" ▕")
+	for _, r := range l.bar(line) {
+		buf.WriteRune(r)
+	}
+	buf.WriteString("▏")
+	if line.note != "" {
+		buf.WriteByte(' ')
+		buf.WriteString(line.note)
+	}
+	buf.WriteByte('\n')
+}
+
+func pad(buf *bytes.Buffer, n int) {
+	for range n {
+		buf.WriteByte(' ')
+	}
+}
+
+// eighths are the blocks that fill a cell from the left.
+var eighths = [...]rune{'▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'}
+
+// bar draws when, in the time of the trace, the line's time is.
+func (l *treeLayout) bar(line *treeLine) [treeBarWidth]rune {
+	var cells [treeBarWidth]rune
+	for i := range cells {
+		cells[i] = ' '
+	}
+	from, to := l.position(line.start), l.position(line.end)
+	if line.fill == treeFillRunning {
+		to = treeBarWidth
+	}
+	to = max(from, to)
+	first := min(int(from), treeBarWidth-1)
+	switch {
+	case line.fill != 0:
+		for i := first; i == first || i < treeBarWidth && float64(i) < to; i++ {
+			cells[i] = line.fill
+		}
+	case to-float64(first) <= 1:
+		cells[first] = eighth(to - from)
+	default:
+		whole := min(int(to), treeBarWidth)
+		for i := first; i < whole; i++ {
+			cells[i] = eighths[7]
+		}
+		if rest := to - float64(whole); whole < treeBarWidth && rest >= 1.0/16 {
+			cells[whole] = eighth(rest)
+		}
+	}
+	return cells
+}
+
+// eighth returns the block for a part of a cell; something is always visible.
+func eighth(part float64) rune {
+	return eighths[min(max(int(part*8+0.5), 1), 8)-1]
+}
+
+// position returns where in the bar a time is, in cells.
+func (l *treeLayout) position(at time.Time) float64 {
+	total := l.end.Sub(l.start)
+	if total <= 0 {
+		return 0
+	}
+	return min(max(float64(at.Sub(l.start))/float64(total)*treeBarWidth, 0), treeBarWidth)
+}
+
+// humanDuration writes a duration with three significant digits, in a unit that suits it.
+func humanDuration(d time.Duration) string {
+	for _, u := range []struct {
+		name string
+		unit time.Duration
+	}{{"ns", time.Nanosecond}, {"µs", time.Microsecond}, {"ms", time.Millisecond}, {"s", time.Second}} {
+		limit := 999.5
+		if u.unit == time.Second {
+			limit = 59.95
+		}
+		v := float64(d) / float64(u.unit)
+		switch {
+		case v >= limit:
+			continue
+		case u.unit == time.Nanosecond || v >= 99.95:
+			return strconv.FormatFloat(v, 'f', 0, 64) + " " + u.name
+		case v >= 9.995:
+			return strconv.FormatFloat(v, 'f', 1, 64) + " " + u.name
+		default:
+			return strconv.FormatFloat(v, 'f', 2, 64) + " " + u.name
+		}
+	}
+	if d = d.Round(time.Second); d < time.Hour {
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	}
+	d = d.Round(time.Minute)
+	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+}
+
+// printable returns text with everything escaped that could move the cursor, change the terminal's state
+// or the direction of writing.
+func printable(text string) string {
+	clean := true
+	for _, r := range text {
+		if r == utf8.RuneError || !strconv.IsPrint(r) {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return text
+	}
+	var b strings.Builder
+	for i, r := range text {
+		_, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case strconv.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			quoted := strconv.QuoteRuneToASCII(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
+}
+
+// clip shortens text to at most n characters.
+func clip(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
