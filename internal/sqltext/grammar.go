@@ -1,0 +1,693 @@
+package sqltext
+
+import "strings"
+
+// want is what the next token may be, after an operation or a clause.
+type want uint8
+
+const (
+	wantNothing   want = iota
+	wantTable          // a relation: after FROM, JOIN, USING, ON
+	wantInto           // a relation, modifiers before it: after INSERT, UPDATE, TRUNCATE …
+	wantAfterInto      // a relation, TABLE before it: after INTO
+	wantSelected       // a relation, TEMP TABLE before it: after SELECT … INTO
+	wantFrom           // FROM or a relation: after DELETE
+	wantType           // an object's type: after CREATE, ALTER, DROP …
+	wantRelation       // a relation's name: after CREATE TABLE …
+	wantObject         // another object's name
+	wantName           // a procedure, a database, a pragma
+	wantCTE            // the name of a common table expression
+	wantBody           // its columns, AS and its body
+	wantMain           // a comma and another one, or the statement that uses them
+)
+
+// maxNames is how many common table expressions are remembered in a statement.
+const maxNames = 64
+
+// frame is the state of the summary between two parentheses.
+type frame struct {
+	stmt      keyword // the operation whose clauses are read
+	object    keyword // the object's type, after CREATE, ALTER and DROP
+	want      want    // what the next token may be
+	item      want    // what follows a comma: wantNothing outside a list of targets
+	start     bool    // a statement may begin here
+	explain   bool    // a statement may begin anywhere, after EXPLAIN
+	joined    bool    // USING holds columns
+	from      bool    // FROM was seen
+	returning bool    // INTO holds variables
+	recursive bool    // WITH RECURSIVE
+	arguments bool    // words are arguments: after EXEC in SQL Server
+	pending   bool    // a name waits until its common table expression ends
+	waiting   span    // that name
+	mark      int     // length of the summary after the operation
+	late      bool    // WITH waits there until a name follows
+	named     int     // common table expressions in scope outside
+}
+
+// top returns the innermost frame.
+func (s *scanner) top() *frame { return &s.frames[s.depth] }
+
+// wantsName reports whether only a relation's name, or that of a common table
+// expression, can stand here.
+func (s *scanner) wantsName() bool {
+	if s.over > 0 {
+		return false
+	}
+	switch s.top().want {
+	case wantTable, wantInto, wantAfterInto, wantSelected, wantFrom, wantRelation, wantCTE:
+		return true
+	default:
+		return false
+	}
+}
+
+// took records that a token was read.
+func (s *scanner) took(t token, k keyword) {
+	s.prev, s.prevWord = t, k
+	s.newline = false
+	s.commented = false
+}
+
+// takeWord takes the unquoted word src[from:to].
+func (s *scanner) takeWord(from, to int) {
+	if s.prev == tokenDot {
+		s.takeName(from, to)
+		return
+	}
+	k := keywordOf(s.src[from:to])
+	if s.at(to) == '.' {
+		k = kwNone // it qualifies a name
+	}
+	if k == kwDistinct && (s.prevWord == kwIs || s.prevWord == kwNot) {
+		k = kwDistinctFrom
+	}
+	s.endTarget()
+	if s.over == 0 {
+		f := s.top()
+		if k == kwGo && s.dialect == SQLServer && s.newline {
+			s.statement()
+			s.took(tokenNone, kwNone)
+			return
+		}
+		if f.arguments && k == kwNone {
+			s.literal(from, to) // a string without quotes
+			return
+		}
+		start := f.start
+		f.start = false
+		if start && k == kwNone && s.dialect == SQLServer && s.prev == tokenNone && f.want == wantNothing {
+			// A batch may begin with the name of a procedure.
+			f.stmt, f.want = kwExec, wantName
+		}
+		if !s.wanted(f, k, from, to) && k != kwNone {
+			s.clause(f, k, from, to, start)
+		}
+	}
+	if k != kwConstant {
+		s.list.active = false
+	} else {
+		s.list.values = true
+	}
+	prevWord := s.prevWord
+	if beforeValue[k] {
+		s.took(tokenWord, k)
+	} else {
+		s.took(tokenName, k)
+	}
+	if k == kwBy && prevWord == kwIdentified || s.pragmaKey(from, to) {
+		s.dropSecret()
+	}
+}
+
+// pragmaKey reports whether src[from:to] is the pragma that sets a key, which
+// needs no quotes.
+func (s *scanner) pragmaKey(from, to int) bool {
+	return s.over == 0 && s.top().stmt == kwPragma && to-from >= 3 && strings.EqualFold(s.src[to-3:to], "key")
+}
+
+// dropSecret drops the rest of the text, in which a password stands without quotes.
+func (s *scanner) dropSecret() {
+	i := s.pos
+	for i < len(s.src) && isSpace(s.src[i]) {
+		i++
+	}
+	if i < len(s.src) {
+		s.dropRest(i)
+	}
+}
+
+// takeName takes a quoted name, or a word after a dot.
+func (s *scanner) takeName(from, to int) {
+	s.list.active = false
+	if s.prev == tokenDot {
+		if s.target {
+			for ; s.dots > 0; s.dots-- {
+				s.sum.extend(".")
+			}
+			s.simple = span{}
+			s.sum.extend(s.src[from:to])
+		}
+		s.took(tokenName, kwNone)
+		if s.pragmaKey(from, to) {
+			s.dropSecret()
+		}
+		return
+	}
+	s.endTarget()
+	if s.over == 0 {
+		f := s.top()
+		f.start = false
+		s.wanted(f, kwNone, from, to)
+	}
+	s.took(tokenName, kwNone)
+}
+
+// takeDot takes a dot.
+func (s *scanner) takeDot() {
+	s.list.active = false
+	if s.prev == tokenName || s.prev == tokenDot {
+		s.dots++
+		s.took(tokenDot, kwNone)
+		return
+	}
+	s.takeOp('.')
+}
+
+// takeValue takes a literal, or a placeholder that looks like one.
+func (s *scanner) takeValue() {
+	if s.target && s.prev == tokenDot {
+		s.target = false
+		s.sum.drop() // half a name
+	}
+	s.endTarget()
+	if s.over == 0 {
+		f := s.top()
+		if f.want != wantType && f.want != wantMain && f.want != wantBody {
+			f.want = wantNothing
+		}
+		f.start = false
+	}
+	s.list.values = true
+	s.took(tokenValue, kwNone)
+}
+
+// takeVariable takes a variable or a named placeholder.
+func (s *scanner) takeVariable() {
+	if s.over == 0 && s.top().stmt == kwExec && s.top().want == wantName { // EXEC @status = name
+		s.took(tokenValue, kwNone)
+		return
+	}
+	s.takeValue()
+}
+
+// takeOp takes a byte of an operator.
+func (s *scanner) takeOp(c byte) {
+	s.endTarget()
+	s.list.active = false
+	if s.over == 0 {
+		f := s.top()
+		switch f.want {
+		case wantType, wantMain, wantBody:
+		case wantName:
+			if f.stmt != kwExec || c != '=' {
+				f.want = wantNothing
+			}
+		default:
+			f.want = wantNothing
+		}
+		if c != '{' { // {call name}
+			f.start = false
+		}
+	}
+	t := tokenOp
+	if c == ']' || c == '}' {
+		t = tokenClose
+	}
+	s.took(t, kwNone)
+}
+
+// takeComma takes a comma.
+func (s *scanner) takeComma() {
+	s.endTarget()
+	if s.over == 0 {
+		f := s.top()
+		switch {
+		case f.want == wantMain:
+			f.want = wantCTE
+		default:
+			f.want = f.item
+		}
+		f.start = false
+	}
+	s.took(tokenComma, kwNone)
+}
+
+// takeSemicolon takes the end of a statement.
+func (s *scanner) takeSemicolon() {
+	s.endTarget()
+	s.list.active = false
+	s.statement()
+	commented := s.commented
+	s.took(tokenNone, kwNone)
+	s.commented = commented
+}
+
+// statement begins a statement.
+func (s *scanner) statement() {
+	s.depth, s.over, s.named = 0, 0, 0
+	s.frames[0] = frame{start: true}
+	s.sum.separated = true
+}
+
+// takeOpen takes an opening parenthesis, which was read.
+func (s *scanner) takeOpen() {
+	s.endTarget()
+	s.list.active = false
+	if s.prevWord == kwIn {
+		s.flush(s.pos)
+		s.list = inList{active: true, mark: len(s.out)}
+	}
+	if s.over > 0 || s.depth+1 == maxDepth {
+		s.over++
+		s.took(tokenOpen, kwNone)
+		return
+	}
+	f := s.top()
+	inner := frame{named: s.named}
+	switch f.want {
+	case wantTable, wantAfterInto, wantSelected: // a joined table or a subquery
+		inner.stmt, inner.want, inner.item, inner.start, inner.from = f.stmt, wantTable, wantTable, true, true
+		f.want = wantNothing
+	case wantBody:
+		if s.prevWord == kwAs || s.prevWord == kwMaterialized {
+			inner.start = true
+			f.want = wantMain
+		}
+	case wantMain:
+		inner.start = true
+		f.want = wantNothing
+	case wantInto, wantFrom, wantType: // options: TOP (1), VACUUM (FULL)
+	default:
+		inner.start = f.start
+		f.want = wantNothing
+	}
+	f.start = false
+	s.depth++
+	s.frames[s.depth] = inner
+	s.took(tokenOpen, kwNone)
+}
+
+// takeClose takes a closing parenthesis, which was not read.
+func (s *scanner) takeClose() {
+	s.endTarget()
+	if s.list.active {
+		if s.list.values {
+			s.out = s.out[:s.list.mark]
+			s.write("?")
+			s.keep = s.pos
+		}
+		s.list.active = false
+	}
+	switch {
+	case s.over > 0:
+		s.over--
+	case s.depth > 0:
+		s.named = s.frames[s.depth].named
+		s.depth--
+		if f := s.top(); f.pending && f.want == wantMain {
+			s.remember(f.waiting)
+			f.pending = false
+		}
+	}
+	s.took(tokenClose, kwNone)
+}
+
+// addTarget begins a target with the name src[from:to].
+func (s *scanner) addTarget(from, to int) {
+	s.sum.begin(s.src[from:to])
+	s.target, s.dots = true, 0
+	s.simple = span{from, to}
+}
+
+// endTarget ends the target, if one was begun, and removes it if it is the name
+// of a common table expression.
+func (s *scanner) endTarget() {
+	if !s.target {
+		return
+	}
+	s.target = false
+	if s.simple.to > 0 && s.isNamed(unquoted(s.src[s.simple.from:s.simple.to])) {
+		s.sum.drop()
+	}
+}
+
+// remember makes a name of a common table expression known.
+func (s *scanner) remember(name span) {
+	if s.named < maxNames {
+		s.names[s.named] = name
+		s.named++
+	}
+}
+
+// isNamed reports whether a name is that of a common table expression.
+func (s *scanner) isNamed(name string) bool {
+	for _, n := range s.names[:s.named] {
+		if strings.EqualFold(name, unquoted(s.src[n.from:n.to])) {
+			return true
+		}
+	}
+	return false
+}
+
+// unquoted returns a name without its quotes.
+func unquoted(name string) string {
+	if n := len(name); n >= 2 {
+		switch name[0] {
+		case '"', '`', '[':
+			return name[1 : n-1]
+		}
+	}
+	return name
+}
+
+// wanted takes the word or quoted name src[from:to] as what the frame waits
+// for. It reports whether it is that; otherwise it may begin a clause.
+func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
+	switch f.want {
+	case wantNothing:
+		return false
+	case wantCTE:
+		if k == kwRecursive {
+			f.recursive = true
+			return true
+		}
+		if f.late {
+			f.late = false
+			s.sum.begin(s.src[f.waiting.from:f.waiting.to])
+		}
+		f.want = wantBody
+		f.waiting = span{from, to}
+		// Without RECURSIVE, the name is not visible in its own body, where it is
+		// that of a table. Other dialects do not need the word.
+		f.pending = !f.recursive && s.dialect <= MySQL
+		if !f.pending {
+			s.remember(f.waiting)
+		}
+		return true
+	case wantBody, wantMain:
+		switch k {
+		case kwSelect, kwInsert, kwUpdate, kwDelete, kwMerge, kwReplace, kwValues, kwWith, kwTable:
+			f.start = true
+			f.want = wantNothing
+			return false
+		}
+		return true
+	case wantType:
+		return s.wantedType(f, k, from, to)
+	case wantRelation, wantObject:
+		switch k {
+		case kwIf, kwNot, kwModifier, kwOnly:
+			return true
+		case kwOn:
+			return false
+		}
+		s.addTarget(from, to)
+		f.want = wantNothing
+		return true
+	case wantName:
+		switch k {
+		case kwModifier, kwAs:
+			return true
+		case kwSelect, kwInsert, kwUpdate, kwDelete, kwMerge, kwReplace, kwWith, kwValues:
+			f.want = wantNothing
+			f.start = f.stmt == kwDescribe
+			return false
+		case kwTable:
+			if f.stmt == kwDescribe {
+				return true
+			}
+		}
+		s.addTarget(from, to)
+		f.want = wantNothing
+		f.arguments = f.stmt == kwExec && s.dialect == SQLServer
+		return true
+	}
+	return s.wantedTable(f, k, from, to)
+}
+
+// wantedTable is wanted for the relations of operations and clauses.
+func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
+	switch k {
+	case kwOnly, kwLateral:
+		return true
+	case kwSelect, kwHard, kwOn, kwSet, kwJoin, kwUsing, kwReturning, kwAs:
+		f.want = wantNothing
+		return false
+	case kwWith, kwValues, kwInsert, kwUpdate, kwDelete, kwMerge:
+		if s.prev == tokenOpen || k == kwValues {
+			f.want = wantNothing
+			f.start = s.prev == tokenOpen
+			return false
+		}
+	case kwOutfile:
+		f.want = wantNothing
+		return true
+	case kwTable:
+		if f.want != wantTable && f.want != wantFrom {
+			return true
+		}
+	case kwTemporary:
+		if f.want == wantSelected {
+			return true
+		}
+	case kwInto:
+		f.want = wantAfterInto
+		return true
+	case kwFrom:
+		if f.want == wantFrom {
+			f.want, f.item, f.from = wantTable, wantTable, true
+			return true
+		}
+		f.want = wantNothing
+		return false
+	case kwModifier, kwOr, kwReplace, kwRollback, kwAbort, kwAnalyze, kwTop, kwAll, kwIndex:
+		if f.want == wantInto || f.want == wantFrom {
+			return true
+		}
+	}
+	s.addTarget(from, to)
+	f.want = wantNothing
+	return true
+}
+
+// wantedType takes the type of the object that is created, altered or dropped.
+func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
+	switch k {
+	case kwTable, kwView, kwIndex:
+		f.want = wantRelation
+	case kwObject, kwTrigger, kwPolicy, kwRule:
+		f.want = wantObject
+	case kwNoObject:
+		f.want = wantNothing
+	default:
+		return true // a modifier
+	}
+	s.sum.begin(s.src[from:to])
+	f.object = k
+	if f.stmt == kwDrop {
+		f.item = f.want
+	}
+	return true
+}
+
+// operate begins an operation with the word src[from:to].
+func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
+	s.sum.begin(s.src[from:to])
+	*f = frame{stmt: k, want: next, item: item, named: f.named, mark: len(s.sum.buf)}
+}
+
+// clause takes a keyword that nothing waited for: an operation or a clause of one.
+func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
+	start = start || f.start || f.explain
+	f.start = false
+	switch k {
+	case kwSelect:
+		if f.stmt == kwPrivilege || s.prevWord == kwPrivilege || s.prevWord == kwOn ||
+			f.stmt == kwCreate && s.prevWord == kwFor { // CREATE POLICY … FOR SELECT
+			return
+		}
+		s.operate(f, k, from, to, wantNothing, wantNothing)
+	case kwInsert, kwUpdate, kwDelete, kwMerge, kwReplace:
+		if !start && !s.startsLine(f) {
+			if k == kwUpdate { // FOR UPDATE, ON DUPLICATE KEY UPDATE
+				f.item = wantNothing
+			}
+			return
+		}
+		next := wantInto
+		item := wantNothing
+		switch k {
+		case kwDelete:
+			next, item = wantFrom, wantFrom
+		case kwUpdate:
+			item = wantTable
+		}
+		s.operate(f, k, from, to, next, item)
+	case kwWith:
+		switch {
+		case start || s.prev == tokenOpen || s.prevWord == kwAs || s.prevWord == kwFor:
+			s.operate(f, k, from, to, wantCTE, wantNothing)
+		case f.stmt == kwInsert: // unless a hint follows
+			f.want, f.waiting, f.late = wantCTE, span{from, to}, true
+		}
+	case kwValues:
+		if start {
+			s.operate(f, k, from, to, wantNothing, wantNothing)
+		}
+		f.item = wantNothing
+	case kwFrom:
+		s.fromClause(f)
+	case kwJoin:
+		s.joinClause(f)
+	case kwApply:
+		if s.prevWord == kwCross || s.prevWord == kwOuter {
+			s.joinClause(f)
+		}
+	case kwStraightJoin:
+		if f.from {
+			s.joinClause(f)
+		}
+	case kwInto:
+		s.intoClause(f)
+	case kwUsing:
+		if (f.stmt == kwDelete || f.stmt == kwMerge) && !f.joined {
+			f.want, f.joined = wantTable, true
+			if f.stmt == kwDelete {
+				f.item = wantTable
+			}
+		}
+	case kwOn:
+		switch f.object {
+		case kwIndex, kwTrigger, kwPolicy:
+			f.want, f.object = wantTable, kwNone
+		}
+	case kwTo:
+		if f.object == kwRule { // ON INSERT TO name
+			f.want, f.object = wantTable, kwNone
+		}
+	case kwReturning:
+		f.item, f.returning = wantNothing, true
+	case kwHard, kwSoft, kwGroup, kwOrder, kwFor:
+		f.item = wantNothing
+	case kwAs:
+		f.start = f.stmt == kwCreate || f.stmt == kwAlter || f.stmt == kwPrepare
+	case kwBegin:
+		if s.prev == tokenNone { // not that of a body
+			s.operate(f, k, from, to, wantNothing, wantNothing)
+		}
+		f.start = true
+	case kwExec:
+		if start || s.dialect == SQLServer && f.stmt == kwInsert || s.startsLine(f) {
+			s.operate(f, k, from, to, wantName, wantNothing)
+		}
+	case kwElse:
+		f.start = s.dialect == SQLServer
+	case kwSet:
+		f.item = wantNothing
+		if start {
+			s.operate(f, k, from, to, wantNothing, wantNothing)
+		}
+	default:
+		if start {
+			s.command(f, k, from, to)
+		}
+	}
+}
+
+// startsLine reports whether a statement may begin in the middle of another:
+// SQL Server needs no semicolon between them.
+func (s *scanner) startsLine(f *frame) bool {
+	if s.dialect != SQLServer || s.depth > 0 || f.stmt == kwPrivilege {
+		return false
+	}
+	switch s.prevWord {
+	case kwFor, kwThen:
+		return false
+	case kwOn: // SET NOCOUNT ON, but not ON DELETE
+		return f.stmt == kwSet && s.newline
+	}
+	return s.newline && s.prev != tokenComma || s.prev == tokenClose
+}
+
+// command takes an operation that is one only at the beginning of a statement.
+func (s *scanner) command(f *frame, k keyword, from, to int) {
+	next, item := wantNothing, wantNothing
+	switch k {
+	case kwCommand, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
+	case kwEnd:
+		if len(s.sum.buf) > 0 {
+			return // of a block
+		}
+	case kwExplain:
+		s.operate(f, k, from, to, wantNothing, wantNothing)
+		f.explain = true
+		return
+	case kwCreate, kwAlter, kwDrop, kwComment, kwRefresh, kwStart:
+		next = wantType
+	case kwRelationCommand, kwAnalyze:
+		next, item = wantInto, wantTable
+		if f.explain {
+			return // EXPLAIN ANALYZE
+		}
+	case kwTable, kwCopy:
+		next = wantTable
+	case kwCall, kwUse, kwPragma, kwDescribe:
+		next = wantName
+	case kwLoad, kwBulk:
+	default:
+		return
+	}
+	s.operate(f, k, from, to, next, item)
+}
+
+// fromClause takes FROM where nothing waited for it.
+func (s *scanner) fromClause(f *frame) {
+	if s.prevWord == kwDistinctFrom {
+		return
+	}
+	switch f.stmt {
+	case kwDelete:
+		if !f.from { // DELETE alias FROM name
+			s.sum.cut(f.mark)
+		}
+	case kwSelect, kwUpdate:
+	default:
+		return
+	}
+	f.want, f.item, f.from = wantTable, wantTable, true
+}
+
+// joinClause takes JOIN and what is like it.
+func (s *scanner) joinClause(f *frame) {
+	switch f.stmt {
+	case kwSelect, kwUpdate, kwDelete, kwMerge:
+		f.want, f.joined = wantTable, true
+	}
+}
+
+// intoClause takes INTO where nothing waited for it.
+func (s *scanner) intoClause(f *frame) {
+	f.item = wantNothing
+	switch f.stmt {
+	case kwInsert, kwMerge, kwReplace:
+		if !f.returning {
+			f.want = wantAfterInto
+		}
+	case kwLoad:
+		f.want = wantAfterInto
+	case kwSelect:
+		if !f.from && !f.returning && (s.dialect == PostgreSQL || s.dialect == SQLServer || s.dialect == Default) {
+			f.want = wantSelected
+		}
+	}
+}

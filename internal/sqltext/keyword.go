@@ -1,0 +1,275 @@
+package sqltext
+
+import "strings"
+
+// keyword is a word with a meaning for the summary or for signs. Words with the
+// same meaning share a keyword.
+type keyword uint8
+
+// The keywords, first the shared ones.
+const (
+	kwNone     keyword = iota // a word without a meaning, or no word
+	kwOperator                // words before which a value stands
+	kwConstant
+	kwModifier // words between an operation and its target
+	kwTemporary
+	kwHard            // clauses that end a list of tables, and name no table
+	kwSoft            // clauses that end a list of tables, unless they are names
+	kwObject          // types of objects that are not relations
+	kwNoObject        // types of objects without a name
+	kwCommand         // operations without a target
+	kwRelationCommand // operations on relations
+	kwPrivilege
+	kwDescribe
+	kwExec
+	kwInsert
+	kwReturning
+	kwIf
+	kwOutfile
+	kwArgument // words among the arguments of a procedure
+
+	kwAbort
+	kwAll
+	kwAlter
+	kwAnalyze
+	kwApply
+	kwAs
+	kwBegin
+	kwBulk
+	kwBy
+	kwCall
+	kwComment
+	kwCopy
+	kwCreate
+	kwCross
+	kwDeclare
+	kwDefault
+	kwDelete
+	kwDistinct
+	kwDrop
+	kwElse
+	kwEnd
+	kwExplain
+	kwFetch
+	kwFor
+	kwFrom
+	kwGo
+	kwGroup
+	kwIdentified
+	kwIn
+	kwIndex
+	kwInto
+	kwIs
+	kwJoin
+	kwLateral
+	kwLoad
+	kwMaterialized
+	kwMerge
+	kwNot
+	kwOn
+	kwOnly
+	kwOr
+	kwOrder
+	kwOuter
+	kwPolicy
+	kwPragma
+	kwPrepare
+	kwRecursive
+	kwRefresh
+	kwReplace
+	kwRollback
+	kwRule
+	kwSelect
+	kwSet
+	kwStart
+	kwStraightJoin
+	kwTable
+	kwThen
+	kwTo
+	kwTop
+	kwTrigger
+	kwUpdate
+	kwUse
+	kwUsing
+	kwValues
+	kwView
+	kwWith
+	kwDistinctFrom // DISTINCT after IS or IS NOT, so that the FROM after it is no clause
+	keywordCount
+)
+
+// spellings holds the words of each keyword.
+var spellings = [keywordCount]string{
+	kwOperator: "and any between case div escape ilike interval like match mod regexp rlike similar some " +
+		"when xor",
+	kwConstant: "false null true",
+	kwModifier: "body concurrently delayed extended fail first freeze full high_priority ignore immediate " +
+		"local low_priority overwrite quick verbose",
+	kwTemporary: "strict temp temporary unlogged",
+	kwHard:      "except having intersect union where",
+	kwSoft:      "connect limit minus offset option prewhere qualify window",
+	kwObject: "aggregate cast collation column conversion database domain event extension function " +
+		"language login operator package proc procedure publication role schema sequence server " +
+		"statistics subscription synonym tablespace type user",
+	kwNoObject: "session system transaction",
+	kwCommand: "attach checkpoint close commit deallocate detach discard do flush handler import kill " +
+		"listen move notify open purge release reset savepoint show unlisten unload unlock xa",
+	kwRelationCommand: "check cluster lock optimize reindex rename repair truncate vacuum",
+	kwPrivilege:       "deny grant revoke",
+	kwDescribe:        "desc describe",
+	kwExec:            "exec execute",
+	kwInsert:          "insert upsert",
+	kwReturning:       "return returning",
+	kwIf:              "exists if",
+	kwOutfile:         "dumpfile outfile",
+	kwArgument:        "out output recompile",
+	kwAbort:           "abort",
+	kwAll:             "all",
+	kwAlter:           "alter",
+	kwAnalyze:         "analyze",
+	kwApply:           "apply",
+	kwAs:              "as",
+	kwBegin:           "begin",
+	kwBulk:            "bulk",
+	kwBy:              "by",
+	kwCall:            "call",
+	kwComment:         "comment",
+	kwCopy:            "copy",
+	kwCreate:          "create",
+	kwCross:           "cross",
+	kwDeclare:         "declare",
+	kwDefault:         "default",
+	kwDelete:          "delete",
+	kwDistinct:        "distinct",
+	kwDrop:            "drop",
+	kwElse:            "else",
+	kwEnd:             "end",
+	kwExplain:         "explain",
+	kwFetch:           "fetch",
+	kwFor:             "for",
+	kwFrom:            "from",
+	kwGo:              "go",
+	kwGroup:           "group",
+	kwIdentified:      "identified",
+	kwIn:              "in",
+	kwIndex:           "index",
+	kwInto:            "into",
+	kwIs:              "is",
+	kwJoin:            "join",
+	kwLateral:         "lateral",
+	kwLoad:            "load",
+	kwMaterialized:    "materialized",
+	kwMerge:           "merge",
+	kwNot:             "not",
+	kwOn:              "on",
+	kwOnly:            "only",
+	kwOr:              "or",
+	kwOrder:           "order",
+	kwOuter:           "outer",
+	kwPolicy:          "policy",
+	kwPragma:          "pragma",
+	kwPrepare:         "prepare",
+	kwRecursive:       "recursive",
+	kwRefresh:         "refresh",
+	kwReplace:         "replace",
+	kwRollback:        "rollback",
+	kwRule:            "rule",
+	kwSelect:          "select",
+	kwSet:             "set",
+	kwStart:           "start",
+	kwStraightJoin:    "straight_join",
+	kwTable:           "table tables",
+	kwThen:            "then",
+	kwTo:              "to",
+	kwTop:             "top",
+	kwTrigger:         "trigger",
+	kwUpdate:          "update",
+	kwUse:             "use",
+	kwUsing:           "using",
+	kwValues:          "values",
+	kwView:            "view",
+	kwWith:            "with",
+}
+
+// entry is a slot of the hash table of keywords.
+type entry struct {
+	word    string // in lower case
+	keyword keyword
+}
+
+// entries is a hash table of all spellings, open and a quarter full.
+var entries = func() (t [1024]entry) {
+	for k, words := range spellings {
+		for _, word := range strings.Fields(words) {
+			i := slot(word)
+			for t[i].word != "" {
+				i = (i + 1) % len(t)
+			}
+			t[i] = entry{word, keyword(k)}
+		}
+	}
+	return t
+}()
+
+// maxKeyword is the length of the longest keyword.
+var maxKeyword = func() (n int) {
+	for _, e := range entries {
+		n = max(n, len(e.word))
+	}
+	return n
+}()
+
+// slot returns where the search for a word of at least two bytes begins.
+func slot(word string) int {
+	n := len(word)
+	return (int(lower[word[0]])*33 + int(lower[word[1]])*257 + int(lower[word[n/2]])*129 + int(lower[word[n-1]])*17 + n) % 1024
+}
+
+// keywordOf returns the meaning of a word, in any case.
+func keywordOf(word string) keyword {
+	if len(word) < 2 || len(word) > maxKeyword {
+		return kwNone
+	}
+	for i := slot(word); ; i = (i + 1) % len(entries) {
+		e := &entries[i]
+		if e.word == "" {
+			return kwNone
+		}
+		if len(e.word) == len(word) && equalLower(word, e.word) {
+			return e.keyword
+		}
+	}
+}
+
+// equalLower reports whether word, folded, is low, which has its length.
+func equalLower(word, low string) bool {
+	for i := range len(low) {
+		if lower[word[i]] != low[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// lower folds ASCII letters.
+var lower = func() (t [256]byte) {
+	for c := range t {
+		t[c] = byte(c)
+		if c >= 'A' && c <= 'Z' {
+			t[c] += 'a' - 'A'
+		}
+	}
+	return t
+}()
+
+// beforeValue holds the keywords after which a sign belongs to the number that
+// follows it, where after a name it is an operator.
+var beforeValue = func() (t [keywordCount]bool) {
+	for _, k := range []keyword{
+		kwOperator, kwHard, kwSoft, kwReturning, kwSelect, kwNot, kwOr, kwIn, kwIs, kwBy, kwOn, kwSet, kwAll,
+		kwDistinct, kwDistinctFrom, kwThen, kwElse, kwTo, kwTop, kwFrom, kwUsing, kwInto, kwAs, kwDefault, kwValues,
+	} {
+		t[k] = true
+	}
+	return t
+}()

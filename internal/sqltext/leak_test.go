@@ -1,0 +1,274 @@
+package sqltext_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/taskspan/taskspan/internal/sqltext"
+)
+
+const canary = "cAnArY"
+
+// form is one way to write a literal. It makes one of a content; the content is
+// escaped as the form needs it.
+type form struct {
+	name     string
+	dialects string // the letters of the dialects: P, M, L (SQLite), S, O, D
+	make     func(content string) string
+}
+
+// wrapped returns a form with a beginning and an end, and the content's quotes doubled.
+func wrapped(name, dialects, begin, end, q string) form {
+	return form{name, dialects, func(c string) string {
+		if q != "" {
+			c = strings.ReplaceAll(c, q, q+q)
+		}
+		return begin + c + end
+	}}
+}
+
+// escapedForm is wrapped for forms in which a backslash escapes.
+func escapedForm(name, dialects, begin, end, q string) form {
+	return form{name, dialects, func(c string) string {
+		return begin + strings.NewReplacer(`\`, `\\`, q, `\`+q).Replace(c) + end
+	}}
+}
+
+var forms = []form{
+	wrapped("string", "PMLSOD", "'", "'", "'"),
+	wrapped("national", "PMSOD", "N'", "'", "'"),
+	wrapped("bits", "PMD", "b'", "'", "'"),
+	wrapped("hex", "PMLD", "X'", "'", "'"),
+	wrapped("unicode", "PD", "U&'", "'", "'"),
+	escapedForm("E", "PD", "E'", "'", "'"),
+	escapedForm("e", "PD", "e'", "'", "'"),
+	wrapped("dollar", "P", "$$", "$$", ""),
+	wrapped("tagged dollar", "PD", "$tag_1$", "$tag_1$", ""),
+	escapedForm("escaped", "MD", "'", "'", "'"),
+	escapedForm("double", "MD", `"`, `"`, `"`),
+	wrapped("double, doubled", "MLSD", `"`, `"`, `"`),
+	escapedForm("charset", "MD", "_utf8mb4'", "'", "'"),
+	escapedForm("charset, double", "MD", `_latin1"`, `"`, `"`),
+	wrapped("q[]", "OD", "q'[", "]'", ""),
+	wrapped("q!!", "OD", "Q'!", "!'", ""),
+	wrapped("nq{}", "OD", "nQ'{", "}'", ""),
+	wrapped("block comment", "PMLSOD", "/*", "*/", ""),
+	wrapped("hint", "PMLSOD", "/*+ ", "*/", ""),
+	wrapped("version comment", "MD", "/*!50000 '", "' */", "'"),
+	wrapped("MariaDB comment", "MD", "/*M!100000 '", "' */", "'"),
+	wrapped("line comment", "PMLSOD", "-- ", "\n", ""),
+	wrapped("hash comment", "MD", "# ", "\n", ""),
+	wrapped("triple", "D", "'''", "'''", ""),
+}
+
+// contents are what a literal may hold: each contains the canary, and what could
+// end the literal too soon.
+var contents = []string{
+	canary,
+	"it's " + canary,
+	"' " + canary,
+	canary + "'",
+	`" ` + canary,
+	"` " + canary + " `",
+	`\ ` + canary,
+	`\' ` + canary,
+	`\\' ` + canary,
+	`' \` + canary + `\`,
+	`\`,
+	"-- " + canary,
+	"/* " + canary,
+	"$$ " + canary + " $1",
+	"$x$ " + canary,
+	"[" + canary + "]",
+	"; SELECT " + canary + " FROM " + canary + "; ",
+	", " + canary + ", ?",
+	"( " + canary,
+	") FROM " + canary,
+	"é世" + canary,
+	"\t" + canary,
+	"# " + canary,
+}
+
+// positions are where a literal may stand.
+var positions = []string{
+	"%s",
+	"SELECT %s",
+	"SELECT a, %s FROM t WHERE b = 1",
+	"SELECT * FROM t WHERE a = %s AND b IN (1, %[1]s)",
+	"SELECT * FROM t WHERE a=%s",
+	"SELECT * FROM t WHERE a LIKE %s ESCAPE '!'",
+	"SELECT f(%s), g(1, %[1]s) FROM t JOIN u ON u.a = %[1]s",
+	"INSERT INTO t (a, b) VALUES (%s, 1), (%[1]s, 2)",
+	"UPDATE t SET a = %s WHERE b = %[1]s",
+	"DELETE FROM t WHERE a IN (%s)",
+	"WITH x AS (SELECT %s) SELECT * FROM x",
+	"CALL p(%s)",
+	"EXEC p %s, %[1]s",
+	"SET x = %s",
+	"SELECT 1; SELECT %s; SELECT 2",
+	"SELECT -%s",
+	"SELECT a FROM t ORDER BY %s LIMIT 5",
+	"SELECT CASE WHEN a = %s THEN %[1]s ELSE %[1]s END FROM t",
+	"SELECT 'x' || %s || 'y' FROM t",
+	"SELECT a FROM t -- c\n WHERE b = %s",
+	"SELECT %s::text, CAST(%[1]s AS text)",
+	"CREATE TABLE t (a text DEFAULT %s)",
+	"SELECT EXTRACT(YEAR FROM %s), TRIM(BOTH FROM %[1]s)",
+	"SELECT x IS DISTINCT FROM %s FROM t",
+	"PREPARE q FROM %s",
+	"SHOW TABLES FROM d LIKE %s",
+	"ALTER USER u IDENTIFIED BY %s",
+	"SELECT a %s FROM t",
+	"SELECT a AS %s FROM t",
+}
+
+// once returns a position in which the literal stands once.
+func once(position string) string { return strings.ReplaceAll(position, "%[1]s", "1") }
+
+// letter returns the letter of a dialect in a form.
+func letter(d sqltext.Dialect) string {
+	return map[sqltext.Dialect]string{
+		sqltext.Default: "D", sqltext.PostgreSQL: "P", sqltext.MySQL: "M", sqltext.SQLite: "L",
+		sqltext.SQLServer: "S", sqltext.Oracle: "O",
+	}[d]
+}
+
+// leaked reports whether a canary is in what was found in a text.
+func leaked(d sqltext.Dialect, query string) bool {
+	r := sqltext.Parse(d, query)
+	return strings.Contains(strings.ToLower(r.Text+r.Summary), strings.ToLower(canary))
+}
+
+func TestParseLeaksNothing(t *testing.T) {
+	n := 0
+	for _, d := range dialects {
+		for _, f := range forms {
+			if !strings.Contains(f.dialects, letter(d)) {
+				continue
+			}
+			for _, content := range contents {
+				literal := f.make(content)
+				for _, position := range positions {
+					query := fmt.Sprintf(position, literal)
+					for _, query := range []string{
+						query,
+						fmt.Sprintf(once(position), literal[:len(literal)-1]), // not terminated
+						query + "\x00 " + canary,
+						query + "\xff " + canary,
+						strings.ReplaceAll(query, canary, canary+"\x00"+canary),
+					} {
+						n++
+						if f.closesEarly(content) {
+							continue
+						}
+						if leaked(d, query) {
+							t.Fatalf("%v, %s: %q: %q", d, f.name, query, sqltext.Parse(d, query).Text)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d texts", n)
+}
+
+// closesEarly reports whether the content ends the literal, so that what follows
+// is none: a form without escapes cannot hold everything.
+func (f form) closesEarly(content string) bool {
+	literal := f.make(content)
+	switch {
+	case strings.HasPrefix(literal, "$$"):
+		return strings.Contains(content, "$$")
+	case f.name == "q[]", f.name == "q!!", f.name == "nq{}":
+		return strings.Contains(content, literal[len(literal)-2:])
+	case f.name == "triple":
+		return false
+	}
+	return false
+}
+
+func TestParseLeaksNoNumber(t *testing.T) {
+	for _, d := range dialects {
+		for _, number := range []string{
+			"867530", "-867530", "+867530", "867530.867530", ".867530", "867530.", "867530e5", "1e867530", "1e-867530",
+			"0x867530", "0X867530", "0b867530", "0o867530", "867_530", "1_867530", "867530::int", "867530abc", "867530L",
+			"0x_867530", "1867530..867530",
+		} {
+			for _, position := range positions {
+				query := fmt.Sprintf(position, number)
+				r := sqltext.Parse(d, query)
+				if out := r.Text + r.Summary; strings.Contains(out, "867") || strings.Contains(out, "530") {
+					t.Errorf("%v: %q: %q", d, query, out)
+				}
+			}
+		}
+	}
+	for _, money := range []string{"$867530", "$867530.25", "-$867530", "£867530", "€ 867530", "$-867530", "$.867530"} {
+		if r := sqltext.Parse(sqltext.SQLServer, "SELECT "+money); strings.Contains(r.Text, "867") {
+			t.Errorf("%q: %q", money, r.Text)
+		}
+	}
+}
+
+// TestParseLeaksNoBareWord is about secrets that need no quotes.
+func TestParseLeaksNoBareWord(t *testing.T) {
+	for _, c := range []struct {
+		dialect sqltext.Dialect
+		query   string
+	}{
+		{sqltext.Oracle, "CREATE USER u IDENTIFIED BY cAnArY"},
+		{sqltext.Oracle, `ALTER USER u IDENTIFIED BY "cAnArY" REPLACE cAnArY`},
+		{sqltext.Oracle, "ALTER USER u IDENTIFIED BY /* c */ cAnArY"},
+		{sqltext.Oracle, "CREATE DATABASE LINK l CONNECT TO u IDENTIFIED BY cAnArY USING 'x'"},
+		{sqltext.SQLite, "PRAGMA key = cAnArY"},
+		{sqltext.SQLite, `PRAGMA main.rekey = "cAnArY"`},
+		{sqltext.SQLite, "PRAGMA hexkey=cAnArY"},
+		{sqltext.SQLServer, "EXEC sp_addlogin bob, cAnArY"},
+		{sqltext.SQLServer, "EXEC sp_addlogin @loginame = bob, @passwd = cAnArY"},
+		{sqltext.SQLServer, "sp_addlogin bob, [cAnArY]"},
+		{sqltext.SQLServer, "EXEC dbo.p a.cAnArY"},
+	} {
+		if leaked(c.dialect, c.query) {
+			t.Errorf("%v: %q: %q", c.dialect, c.query, sqltext.Parse(c.dialect, c.query).Text)
+		}
+	}
+}
+
+// FuzzLiteral plants a canary between two arbitrary contents in a literal.
+func FuzzLiteral(f *testing.F) {
+	for i := range forms {
+		f.Add(uint8(i), uint8(i), uint8(i), "a'b", `c\`, "")
+		f.Add(uint8(i+1), uint8(i), uint8(i+7), `"`, "*", " AND b = 'x'")
+	}
+	f.Fuzz(func(t *testing.T, dialect, kind, position uint8, before, after, rest string) {
+		d := dialects[int(dialect)%len(dialects)]
+		form := forms[int(kind)%len(forms)]
+		content := before + canary + after
+		if !strings.Contains(form.dialects, letter(d)) || form.closesEarly(content) || form.open(content) {
+			return
+		}
+		if strings.Contains(strings.ToLower(rest), strings.ToLower(canary)) || strings.HasPrefix(rest, ".") {
+			return // "…".x is a name
+		}
+		query := fmt.Sprintf(once(positions[int(position)%len(positions)]), form.make(content)) + rest
+		if leaked(d, query) {
+			t.Fatalf("%v, %s: %q: %q", d, form.name, query, sqltext.Parse(d, query).Text)
+		}
+	})
+}
+
+// open reports whether the content may end a form that cannot escape it.
+func (f form) open(content string) bool {
+	switch f.name {
+	case "block comment", "hint", "version comment", "MariaDB comment":
+		return strings.Contains(content, "*/") || strings.HasSuffix(content, "*") || strings.HasPrefix(content, "/")
+	case "line comment", "hash comment":
+		return strings.ContainsAny(content, "\r\n")
+	case "tagged dollar", "dollar":
+		return strings.Contains(content, "$")
+	case "q[]", "q!!", "nq{}", "triple":
+		return strings.Contains(content, "'")
+	}
+	return false
+}

@@ -1,0 +1,53 @@
+package sqltext
+
+import "sync"
+
+// Result is what one pass over a text finds. It holds no reference to the text
+// that was parsed.
+type Result struct {
+	// Text is the sanitised text: literals are replaced by ?, comments are
+	// gone, IN lists are collapsed. It is valid UTF-8 of at most [MaxText] bytes.
+	Text string
+
+	// Summary is the value for db.query.summary: the operations and their
+	// targets in the order of the text. It has at most [MaxSummary] characters,
+	// and is empty if no operation was recognised.
+	Summary string
+
+	// Placeholder says that the text holds at least one bind placeholder of its
+	// dialect outside literals, comments and quoted names. It speaks of the part
+	// that was scanned with certainty: a placeholder after [MaxScan] bytes, or
+	// after a place at which the rest of the text was dropped, is not seen.
+	Placeholder bool
+
+	// OpenComment says that nothing may be appended to the text: it ends inside
+	// a comment (a line comment without its newline, an unterminated block
+	// comment) or inside a literal or quoted name, or how it ends is not known
+	// because the rest was dropped or not scanned.
+	OpenComment bool
+
+	// Commented says that the text ends with a block comment of sqlcommenter's
+	// form, key='value', which a semicolon and white space may follow.
+	Commented bool
+}
+
+// scanners keeps scanners with their buffers; a scanner in the pool refers to no text.
+var scanners = sync.Pool{New: func() any { return newScanner() }}
+
+// Parse scans query once, at most its first [MaxScan] bytes. It may be called
+// concurrently, and never panics, whatever the text.
+func Parse(d Dialect, query string) Result {
+	s := scanners.Get().(*scanner)
+	s.reset(d, query)
+	s.scan()
+	r := Result{
+		Text:        s.text(),
+		Summary:     s.sum.text(),
+		Placeholder: s.placeholder,
+		OpenComment: s.unsure || s.openLine || !s.whole,
+		Commented:   s.commented && !s.unsure && s.whole,
+	}
+	s.src = ""
+	scanners.Put(s)
+	return r
+}
