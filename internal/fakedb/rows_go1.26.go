@@ -1,0 +1,7 @@
+//go:build !go1.27
+
+package fakedb
+
+import "database/sql/driver"
+
+func (r *rows) shaped() driver.Rows { return rowsShapes[r.db.Shape&RowsShapes/RowsNextResultSet](r) }

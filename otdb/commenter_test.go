@@ -1,0 +1,336 @@
+package otdb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mattn/go-sqlite3"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+// listening is SQLite's driver with a record of the texts that it gets.
+type listening struct {
+	sqlite3.SQLiteDriver
+	texts []string
+}
+
+func (d *listening) Open(dsn string) (driver.Conn, error) {
+	c, err := d.SQLiteDriver.Open(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &listeningConn{c.(*sqlite3.SQLiteConn), d}, nil
+}
+
+type listeningConn struct {
+	*sqlite3.SQLiteConn
+	d *listening
+}
+
+func (c *listeningConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.d.texts = append(c.d.texts, query)
+	return c.SQLiteConn.ExecContext(ctx, query, args)
+}
+
+func (c *listeningConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.d.texts = append(c.d.texts, query)
+	return c.SQLiteConn.QueryContext(ctx, query, args)
+}
+
+func (c *listeningConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.d.texts = append(c.d.texts, "prepare "+query)
+	return c.SQLiteConn.PrepareContext(ctx, query)
+}
+
+// listen opens a database and returns what its driver gets.
+func (r *rig) listen(opts ...Option) (*sql.DB, func() []string) {
+	r.t.Helper()
+	d := &listening{}
+	opts = append([]Option{WithSystem("sqlite"), WithNamespace("shop.db"), WithPropagator(propagation.TraceContext{})}, opts...)
+	db := OpenDB(dsnConnector{d, sqliteFile(r.t)}, r.options(opts...)...)
+	r.t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			r.t.Errorf("close: %v", err)
+		}
+	})
+	return db, func() []string {
+		texts := d.texts
+		d.texts = nil
+		return texts
+	}
+}
+
+func wantTexts(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("the driver got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// traceparent is what a span is called in comments.
+func traceparent(s trace.SpanContext) string {
+	return fmt.Sprintf("traceparent='00-%v-%v-01'", s.TraceID(), s.SpanID())
+}
+
+var shop = []attribute.KeyValue{attribute.String("route", "/orders/:id"), attribute.String("application", "shop & co"), attribute.Int("shard", 7)}
+
+const shopComment = "application='shop%20%26%20co',route='%2Forders%2F%3Aid',shard='7'"
+
+// commented runs an exec, a query and a prepared query in ctx.
+func commented(t *testing.T, ctx context.Context, db *sql.DB) {
+	t.Helper()
+	if _, err := db.ExecContext(ctx, "DELETE FROM otdb_users WHERE id = 404"); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.QueryContext(ctx, "SELECT id, email FROM otdb_users WHERE id < ?", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if users := readUsers(t, rows); len(users) != 2 {
+		t.Errorf("read %v", users)
+	}
+	st, err := db.PrepareContext(ctx, "SELECT id, email FROM otdb_users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if rows, err = st.QueryContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	readUsers(t, rows)
+}
+
+func TestCommenter(t *testing.T) {
+	task := ledger.NewContext(context.Background(), ledger.New(nil, "orders.ship 'n' go*/"))
+	const taskComment = "task='orders.ship%20%27n%27%20go%2A%2F'"
+	for _, test := range []struct {
+		name string
+		opts []Option
+		ctx  context.Context
+		// static is the comment of all texts; full has a place for the traceparent.
+		static, full string
+	}{
+		{"off", nil, task, "", ""},
+		{"static without anything to say", []Option{WithCommenter(CommentStatic)}, context.Background(), "", ""},
+		{"static", []Option{WithCommenter(CommentStatic, shop...)}, context.Background(), " /*" + shopComment + "*/", " /*" + shopComment + "*/"},
+		{
+			"static in a task",
+			[]Option{WithCommenter(CommentStatic, shop...)}, task,
+			" /*" + shopComment + "," + taskComment + "*/", " /*" + shopComment + "," + taskComment + "*/",
+		},
+		{"task alone", []Option{WithCommenter(CommentStatic)}, task, " /*" + taskComment + "*/", " /*" + taskComment + "*/"},
+		{"a tag of the task's name", []Option{WithCommenter(CommentStatic, attribute.String("task", "mine"))}, task, " /*task='mine'*/", " /*task='mine'*/"},
+		{"full", []Option{WithCommenter(CommentFull, shop...)}, context.Background(), " /*" + shopComment + "*/", " /*" + shopComment + ",%s*/"},
+		{"full in a task", []Option{WithCommenter(CommentFull)}, task, " /*" + taskComment + "*/", " /*" + taskComment + ",%s*/"},
+		{"full without tags", []Option{WithCommenter(CommentFull)}, context.Background(), "", " /*%s*/"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			db, texts := r.listen(test.opts...)
+			commented(t, test.ctx, db)
+			spans := r.spans()
+			if len(spans) != 5 {
+				t.Fatalf("%d spans", len(spans))
+			}
+			full := func(i int) string {
+				return strings.ReplaceAll(test.full, "%s", traceparent(spans[i].SpanContext()))
+			}
+			wantTexts(t, texts(),
+				"DELETE FROM otdb_users WHERE id = 404"+full(1),
+				"SELECT id, email FROM otdb_users WHERE id < ?"+full(2),
+				"prepare SELECT id, email FROM otdb_users"+test.static)
+			for _, s := range spans {
+				for _, kv := range s.Attributes() {
+					if strings.Contains(kv.Value.Emit(), "/*") {
+						t.Errorf("the comment is recorded: %s", keyValue(kv))
+					}
+				}
+			}
+			r.wantDurations()
+		})
+	}
+}
+
+// The trace goes on to the database from the nearest span that there is.
+func TestCommenterWithoutSpan(t *testing.T) {
+	r := newRig(t)
+	db, texts := r.listen(WithCommenter(CommentFull), WithSpanFilter(func(context.Context, SpanInfo) bool { return false }))
+	ctx, task := r.start("task")
+	defer task.End()
+	if _, err := db.ExecContext(ctx, "DELETE FROM otdb_users"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(context.Background(), "DELETE FROM otdb_users"); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, texts(), "DELETE FROM otdb_users /*"+traceparent(task.SpanContext())+"*/", "DELETE FROM otdb_users")
+}
+
+func TestWhereCommentsGo(t *testing.T) {
+	r := newRig(t)
+	db, texts := r.listen(WithCommenter(CommentStatic, attribute.String("a", "b")))
+	const comment = " /*a='b'*/"
+	for _, test := range []struct{ query, want string }{
+		{"SELECT id, email FROM otdb_users", "SELECT id, email FROM otdb_users" + comment},
+		{"SELECT id, email FROM otdb_users\n", "SELECT id, email FROM otdb_users\n" + comment},
+		// Behind a semicolon it would be a statement more, without rows.
+		{"SELECT id, email FROM otdb_users;", "SELECT id, email FROM otdb_users" + comment + ";"},
+		{"SELECT id, email FROM otdb_users ; \n", "SELECT id, email FROM otdb_users " + comment + "; \n"},
+		{"SELECT id, email FROM otdb_users -- all\n;", "SELECT id, email FROM otdb_users -- all\n" + comment + ";"},
+		{"SELECT id, email FROM otdb_users -- all;\n", "SELECT id, email FROM otdb_users -- all;\n" + comment},
+		{"SELECT id, email FROM otdb_users /* all */", "SELECT id, email FROM otdb_users /* all */" + comment},
+		// Where it would not be read as a comment, or is not the first.
+		{"SELECT id, email FROM otdb_users -- all", "SELECT id, email FROM otdb_users -- all"},
+		{"SELECT id, email FROM otdb_users -- all;", "SELECT id, email FROM otdb_users -- all;"},
+		{"SELECT id, email FROM otdb_users /* all", "SELECT id, email FROM otdb_users /* all"},
+		{"SELECT id, email FROM otdb_users" + comment, "SELECT id, email FROM otdb_users" + comment},
+		{"SELECT id, email FROM otdb_users" + comment + ";", "SELECT id, email FROM otdb_users" + comment + ";"},
+		{"SELECT id, email FROM otdb_users /*x='y',z='%20'*/", "SELECT id, email FROM otdb_users /*x='y',z='%20'*/"},
+	} {
+		rows, err := db.QueryContext(context.Background(), test.query)
+		if err != nil {
+			t.Fatalf("%s: %v", test.query, err)
+		}
+		bare, err := sqliteUsers(t, test.query)
+		if users := readUsers(t, rows); err != nil || !slices.Equal(users, bare) {
+			t.Errorf("%q has the rows %v, on the bare driver %v, %v", test.query, users, bare, err)
+		}
+		wantTexts(t, texts(), test.want)
+	}
+	for _, query := range []string{"", " ", "-- nothing\n", "/* nothing */", "SELECT 'unterminated", `SELECT "unterminated`, "SELECT 'unterminated;"} {
+		_, _ = db.ExecContext(context.Background(), query)
+		wantTexts(t, texts(), query)
+	}
+	long := "SELECT 1" + strings.Repeat(" ", 70<<10) // of which the end is not looked at
+	if _, err := db.ExecContext(context.Background(), long); err != nil {
+		t.Fatal(err)
+	}
+	wantTexts(t, texts(), long)
+}
+
+// sqliteUsers runs a query on the bare driver.
+func sqliteUsers(t *testing.T, query string) ([]user, error) {
+	db, err := sql.Open("sqlite3", sqliteFile(t))
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	rows, err := db.Query(query)
+	if err != nil {
+		return nil, err
+	}
+	return readUsers(t, rows), nil
+}
+
+func TestCommentFormat(t *testing.T) {
+	c := newCommenter(&config{comment: CommentStatic, commentTags: []attribute.KeyValue{
+		attribute.String("z", "1"), attribute.String("a-b", "2"), attribute.String("a", "3"), attribute.String("a'?", "4'?*/ü\x00 +:$1@%"),
+	}})
+	const want = " /*a='3',a%27%3F='4%27%3F%2A%2F%C3%BC%00%20%2B%3A%241%40%25',a-b='2',z='1'*/"
+	if c.static != want {
+		t.Errorf("got  %s\nwant %s", c.static, want)
+	}
+	value, err := url.PathUnescape("4%27%3F%2A%2F%C3%BC%00%20%2B%3A%241%40%25")
+	if err != nil || value != "4'?*/ü\x00 +:$1@%" {
+		t.Errorf("value %q, %v", value, err)
+	}
+}
+
+// pgx prepares and caches the texts of all queries, and of execs with
+// arguments: a text that is never the same twice would fill its cache.
+func TestCommenterSparesTheCacheOfPgx(t *testing.T) {
+	b := newBackend(t)
+	r := newRig(t)
+	db := r.open("pgx", b.dsn(""), WithCommenter(CommentFull, attribute.String("application", "shop")), WithPropagator(propagation.TraceContext{}))
+	db.SetMaxOpenConns(1)
+	task := ledger.NewContext(context.Background(), ledger.New(nil, "orders"))
+	if err := db.PingContext(task); err != nil {
+		t.Fatal(err)
+	}
+	b.takeTexts()
+	r.takeSpans()
+	for range 3 {
+		if _, err := db.ExecContext(task, pgUpdate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const static = " /*application='shop',task='orders'*/"
+	var want []string
+	for _, s := range r.takeSpans() {
+		want = append(want, "query: "+pgUpdate+" /*application='shop',task='orders',"+traceparent(s.SpanContext())+"*/")
+	}
+	wantTexts(t, b.takeTexts(), want...)
+
+	for i := range 3 {
+		if _, err := db.ExecContext(task, pgInsert, i, fmt.Sprint("canary", i)); err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := db.QueryRowContext(task, pgCount).Scan(&n); err != nil || n != 2 {
+			t.Fatal(n, err)
+		}
+		rows, err := db.QueryContext(task, pgSelect, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readUsers(t, rows)
+	}
+	wantTexts(t, b.takeTexts(), "parse: "+pgInsert+static, "parse: "+pgCount+static, "parse: "+pgSelect+static) // once each
+
+	st, err := db.PrepareContext(task, pgNone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	var email string
+	for range 2 {
+		if err := st.QueryRowContext(task, 404).Scan(&email); err != sql.ErrNoRows {
+			t.Fatal(err)
+		}
+	}
+	wantTexts(t, b.takeTexts(), "parse: "+pgNone+static)
+	for _, s := range r.spans() {
+		for _, kv := range s.Attributes() {
+			if strings.Contains(kv.Value.Emit(), "/*") {
+				t.Errorf("the comment is recorded: %s", keyValue(kv))
+			}
+		}
+	}
+	r.wantDurations()
+}
+
+// On a real server the comments are comments.
+func TestCommenterOnRealSystems(t *testing.T) {
+	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
+		ctx, task := r.start("task")
+		defer task.End()
+		res, err := db.ExecContext(ctx, s.update)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := res.RowsAffected(); n != 2 || err != nil {
+			t.Errorf("%d rows affected, %v", n, err)
+		}
+		rows, err := db.QueryContext(ctx, s.query+";", 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if users := readUsers(t, rows); len(users) != 2 {
+			t.Errorf("read %v", users)
+		}
+		r.wantSpans(
+			span{name: "UPDATE otdb_users", parent: "task", start: conn.with(attrs{"db.query.summary": "UPDATE otdb_users", "db.query.text": s.updateText})},
+			span{name: "SELECT otdb_users", parent: "task", start: conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query + ";"})},
+		)
+	}, WithCommenter(CommentFull, shop...), WithPropagator(propagation.TraceContext{}))
+}

@@ -1,0 +1,362 @@
+package otdb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"reflect"
+)
+
+// conn is a connection. What it claims to implement beyond these methods is
+// decided by shaped. Like every driver.Conn it is used by one goroutine at a
+// time.
+type conn struct {
+	db  *database
+	raw driver.Conn
+	// life is otelsql's connection around raw, for the lifecycle operations.
+	life lifecycleConn
+
+	// The optional interfaces of raw that are looked at in every call.
+	execerCtx  driver.ExecerContext
+	queryerCtx driver.QueryerContext
+	execer     driver.Execer  //nolint:staticcheck // drivers with the legacy form alone are served too
+	queryer    driver.Queryer //nolint:staticcheck // see above
+	checker    driver.NamedValueChecker
+
+	// cachesByText says that raw prepares and caches texts by itself.
+	cachesByText bool
+
+	tx      *tx      // the open transaction
+	skipped *skipped // the statement that raw skipped, until it is executed
+}
+
+var (
+	_ driver.Conn               = (*conn)(nil)
+	_ driver.ConnPrepareContext = (*conn)(nil)
+	_ driver.ConnBeginTx        = (*conn)(nil)
+	_ driver.Pinger             = (*conn)(nil)
+	_ driver.NamedValueChecker  = (*conn)(nil)
+)
+
+// lifecycleConn is what otelsql's connections are.
+type lifecycleConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.Pinger
+	driver.SessionResetter
+	Raw() driver.Conn
+}
+
+// newConn returns the observed form of otelsql's connection.
+func newConn(db *database, life driver.Conn) driver.Conn {
+	l, ok := life.(lifecycleConn)
+	if !ok { // not with the version of otelsql that go.mod asks for
+		handle(errors.New("otdb: otelsql's connection lacks a method; the connection is not observed"))
+		return life
+	}
+	c := &conn{db: db, raw: l.Raw(), life: l}
+	c.execerCtx, _ = c.raw.(driver.ExecerContext)
+	c.queryerCtx, _ = c.raw.(driver.QueryerContext)
+	c.execer, _ = c.raw.(driver.Execer)   //nolint:staticcheck // see conn
+	c.queryer, _ = c.raw.(driver.Queryer) //nolint:staticcheck // see conn
+	c.checker, _ = c.raw.(driver.NamedValueChecker)
+	c.cachesByText = cachesByText(c.raw)
+	return c.shaped()
+}
+
+func (c *conn) unwrap() driver.Conn { return c.raw }
+
+// Close implements driver.Conn.
+func (c *conn) Close() error {
+	c.settle()
+	return c.raw.Close()
+}
+
+// CheckNamedValue implements driver.NamedValueChecker. To return ErrSkip is the
+// same as not to implement it.
+func (c *conn) CheckNamedValue(nv *driver.NamedValue) error {
+	if c.checker == nil {
+		return driver.ErrSkip
+	}
+	return c.checker.CheckNamedValue(nv)
+}
+
+// Ping implements driver.Pinger.
+func (c *conn) Ping(ctx context.Context) (err error) {
+	pinger, ok := c.raw.(driver.Pinger)
+	if !ok {
+		return nil // as database/sql takes it
+	}
+	c.settle()
+	if c.db.cfg.operations&OperationPing == 0 {
+		return pinger.Ping(ctx)
+	}
+	call := newCall(ctx, c.db)
+	returned := false
+	defer call.done(&returned)
+	err = c.life.Ping(call)
+	returned = true
+	return err
+}
+
+// resetSession is ResetSession where raw has it.
+func (c *conn) resetSession(ctx context.Context) (err error) {
+	c.settle()
+	c.tx = nil
+	if c.db.cfg.operations&OperationResetSession == 0 {
+		return c.raw.(driver.SessionResetter).ResetSession(ctx)
+	}
+	call := newCall(ctx, c.db)
+	returned := false
+	defer call.done(&returned)
+	err = c.life.ResetSession(call)
+	returned = true
+	return err
+}
+
+// Begin implements driver.Conn. database/sql calls BeginTx instead.
+func (c *conn) Begin() (driver.Tx, error) {
+	return c.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if _, ok := c.raw.(driver.ConnBeginTx); !ok {
+		// database/sql rejects these before it calls such a driver.
+		if opts.Isolation != driver.IsolationLevel(sql.LevelDefault) {
+			return nil, errors.New("sql: driver does not support non-default isolation level")
+		}
+		if opts.ReadOnly {
+			return nil, errors.New("sql: driver does not support read-only transactions")
+		}
+	}
+	c.settle()
+	t := &tx{call: call{Context: ctx, db: c.db}, conn: c}
+	returned := false
+	defer t.done(&returned)
+	life, err := c.life.BeginTx(&t.call, opts)
+	returned = true
+	if err != nil {
+		return nil, err
+	}
+	t.life, c.tx = life, t
+	return t, nil
+}
+
+// Prepare implements driver.Conn. database/sql calls PrepareContext instead.
+func (c *conn) Prepare(query string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), query)
+}
+
+// PrepareContext implements driver.ConnPrepareContext. If raw has just skipped
+// the same statement, it is a part of that one's operation. Otherwise it is an
+// operation of its own.
+func (c *conn) PrepareContext(ctx context.Context, query string) (s driver.Stmt, err error) {
+	if sk := c.skipped; sk != nil && sk.is(ctx, query) {
+		return c.prepareSkipped(ctx, sk)
+	}
+	c.settle()
+	st := c.db.statement(query)
+	var op operation
+	callCtx := ctx
+	observed := c.db.cfg.operations&OperationPrepare != 0
+	if observed {
+		callCtx = op.begin(ctx, c.db.prepare, query, st.prepareSpan)
+	}
+	returned := false
+	defer func() {
+		if observed {
+			op.finish(err, returned)
+		}
+	}()
+	raw, err := c.prepare(callCtx, c.db.comment.prepared(ctx, st, query))
+	returned = true
+	if err != nil {
+		return nil, err
+	}
+	return newStmt(c, raw, st, nil), nil
+}
+
+// prepare calls raw as database/sql does.
+func (c *conn) prepare(ctx context.Context, query string) (driver.Stmt, error) {
+	if p, ok := c.raw.(driver.ConnPrepareContext); ok {
+		return p.PrepareContext(ctx, query)
+	}
+	s, err := c.raw.Prepare(query)
+	if err == nil {
+		select {
+		default:
+		case <-ctx.Done():
+			_ = s.Close() // what counts is the context's error, as in database/sql
+			return nil, ctx.Err()
+		}
+	}
+	return s, err
+}
+
+// execContext is ExecContext where raw has that or its legacy form.
+func (c *conn) execContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
+	var values []driver.Value
+	if c.execerCtx == nil {
+		if values, err = legacyValues(ctx, args); err != nil {
+			return nil, err
+		}
+	}
+	c.settle()
+	st := c.db.statement(query)
+	var op operation
+	callCtx := op.begin(ctx, st.descriptor, query, c.db.parameters(st.startOptions(len(args) > 0), args))
+	returned := false
+	defer func() {
+		if err == driver.ErrSkip { //nolint:errorlint // database/sql compares it so
+			c.skipped = &skipped{operation: op, ctx: ctx, query: query}
+			return
+		}
+		op.finishExec(res, err, returned)
+	}()
+	text := c.db.comment.direct(callCtx, ctx, st, query, c.cachesByText && len(args) > 0)
+	if c.execerCtx != nil {
+		res, err = c.execerCtx.ExecContext(callCtx, text, args)
+	} else {
+		res, err = c.execer.Exec(text, values)
+	}
+	returned = true
+	return res, err
+}
+
+// queryContext is QueryContext where raw has that or its legacy form.
+func (c *conn) queryContext(ctx context.Context, query string, args []driver.NamedValue) (_ driver.Rows, err error) {
+	var values []driver.Value
+	if c.queryerCtx == nil {
+		if values, err = legacyValues(ctx, args); err != nil {
+			return nil, err
+		}
+	}
+	c.settle()
+	st := c.db.statement(query)
+	r := &rows{tx: c.tx}
+	callCtx := r.op.begin(ctx, st.descriptor, query, c.db.parameters(st.startOptions(len(args) > 0), args))
+	returned := false
+	defer func() {
+		switch {
+		case err == driver.ErrSkip: //nolint:errorlint // database/sql compares it so
+			c.skipped = &skipped{operation: r.op, ctx: ctx, query: query}
+		case err != nil || !returned:
+			r.op.finish(err, returned)
+		}
+	}()
+	text := c.db.comment.direct(callCtx, ctx, st, query, c.cachesByText)
+	var raw driver.Rows
+	if c.queryerCtx != nil {
+		raw, err = c.queryerCtx.QueryContext(callCtx, text, args)
+	} else {
+		raw, err = c.queryer.Query(text, values)
+	}
+	returned = true
+	if err != nil {
+		return nil, err
+	}
+	return r.opened(raw), nil
+}
+
+// legacyValues prepares a call of a method that takes no context, as
+// database/sql does. What it rejects does not reach the driver and so is no
+// operation.
+func legacyValues(ctx context.Context, args []driver.NamedValue) ([]driver.Value, error) {
+	values := make([]driver.Value, len(args))
+	for i := range args {
+		if args[i].Name != "" {
+			return nil, errors.New("sql: driver does not support the use of Named Parameters")
+		}
+		values[i] = args[i].Value
+	}
+	select {
+	default:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	return values, nil
+}
+
+// finish ends an operation that is over with the driver's return.
+func (o *operation) finish(err error, returned bool) {
+	out := outcome{err: err, returned: unknown, affected: unknown}
+	if !returned {
+		out.class = panicked
+	}
+	o.end(&out)
+}
+
+// finishExec is finish for an exec.
+func (o *operation) finishExec(res driver.Result, err error, returned bool) {
+	out := outcome{err: err, returned: unknown, affected: unknown}
+	if o.db.cfg.rowCounts && returned && err == nil && res != nil {
+		if n, affErr := res.RowsAffected(); affErr == nil {
+			out.affected = n
+		}
+	}
+	if !returned {
+		out.class = panicked
+	}
+	o.end(&out)
+}
+
+// skipped is the operation of a statement whose fast path raw has skipped with
+// ErrSkip. database/sql goes on by preparing and executing the same statement
+// on the same connection, in which the operation goes on too.
+type skipped struct {
+	operation
+	ctx   context.Context // that database/sql called with
+	query string
+}
+
+// is reports whether a call of PrepareContext goes on with the statement.
+func (s *skipped) is(ctx context.Context, query string) bool {
+	return s.query == query && sameContext(s.ctx, ctx)
+}
+
+// sameContext reports whether a and b are the same. Contexts need not be
+// comparable: those that are not count as the same if they are of one type,
+// since they come from two calls that follow each other on one connection.
+func sameContext(a, b context.Context) bool {
+	ta := reflect.TypeOf(a)
+	if ta != reflect.TypeOf(b) {
+		return false
+	}
+	if ta != nil && ta.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable() {
+		return true
+	}
+	return a == b
+}
+
+// settle ends the operation of a statement that was skipped and then not
+// executed. It is called whenever the connection is used for something else.
+func (c *conn) settle() {
+	if s := c.skipped; s != nil {
+		c.skipped = nil
+		s.abandon()
+	}
+}
+
+func (s *skipped) abandon() {
+	s.end(&outcome{class: abandoned, returned: unknown, affected: unknown})
+}
+
+// prepareSkipped is PrepareContext for a statement that raw has skipped.
+func (c *conn) prepareSkipped(ctx context.Context, sk *skipped) (_ driver.Stmt, err error) {
+	c.skipped = nil
+	st := c.db.statement(sk.query)
+	returned := false
+	defer func() {
+		if err != nil || !returned {
+			sk.finish(err, returned)
+		}
+	}()
+	raw, err := c.prepare(sk.operation.ctx, c.db.comment.prepared(ctx, st, sk.query))
+	returned = true
+	if err != nil {
+		return nil, err
+	}
+	return newStmt(c, raw, st, sk), nil
+}

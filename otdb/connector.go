@@ -1,0 +1,88 @@
+package otdb
+
+import (
+	"context"
+	"database/sql/driver"
+	"io"
+	"sync"
+)
+
+// connector makes the connections of one database.
+type connector struct {
+	raw  driver.Connector
+	life driver.Connector // otelsql's, around raw
+	db   *database
+
+	mu   sync.Mutex
+	stop []func() error // what ends with the database
+}
+
+var (
+	_ driver.Connector = (*connector)(nil)
+	_ io.Closer        = (*connector)(nil)
+)
+
+// newConnector wraps raw. The error tells of instruments that could not be
+// made; the connector is usable all the same.
+func newConnector(raw driver.Connector, cfg *config, inferred target) (*connector, error) {
+	db, err := newDatabase(cfg, inferred)
+	c := &connector{raw: raw, db: db}
+	life, lifeErr := db.throughOtelsql(raw)
+	if lifeErr != nil { // a oneConnector has no error to give
+		return nil, lifeErr
+	}
+	c.life = life
+	return c, err
+}
+
+// Connect implements driver.Connector.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	call := newCall(ctx, c.db)
+	returned := false
+	defer call.done(&returned)
+	life, err := c.life.Connect(call)
+	returned = true
+	if err != nil {
+		return nil, err
+	}
+	return newConn(c.db, life), nil
+}
+
+// Driver implements driver.Connector. It returns the raw driver: programs look
+// for its own API there.
+func (c *connector) Driver() driver.Driver { return c.raw.Driver() }
+
+// Close implements io.Closer, which database/sql looks for in DB.Close. It ends
+// what was registered for the database and closes the raw connector.
+func (c *connector) Close() error {
+	c.mu.Lock()
+	stop := c.stop
+	c.stop = nil
+	c.mu.Unlock()
+	for _, f := range stop {
+		handle(f())
+	}
+	if closer, ok := c.raw.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
+}
+
+// onClose arranges for f to be called when the database is closed.
+func (c *connector) onClose(f func() error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stop = append(c.stop, f)
+}
+
+// dsnConnector is the connector of a driver that has none of its own.
+type dsnConnector struct {
+	driver driver.Driver
+	dsn    string
+}
+
+// Connect implements driver.Connector.
+func (c dsnConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+
+// Driver implements driver.Connector.
+func (c dsnConnector) Driver() driver.Driver { return c.driver }

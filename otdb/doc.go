@@ -1,0 +1,46 @@
+// Package otdb opens databases whose every statement is a span.
+//
+// [Open] replaces [sql.Open], [OpenDB] replaces [sql.OpenDB]:
+//
+//	db, err := otdb.Open("pgx", os.Getenv("DATABASE_URL"))
+//
+// Everything else stays as it is: the returned *sql.DB behaves exactly as the
+// bare one does. For libraries that take the name of a driver there is
+// [Register]; [WrapDriver] and [WrapConnector] are for everything else.
+//
+// # Spans
+//
+// One logical statement is one span of kind CLIENT, from the call to the end of
+// its rows, with the error of the iteration if there was one. It is named by
+// the statement's summary, such as "SELECT orders customers", and carries the
+// attributes of the OpenTelemetry database conventions: db.system.name,
+// db.namespace, server.address, server.port, db.query.summary and
+// db.query.text, all known when the span starts so that samplers see them, and
+// db.response.status_code and error.type at its end. otdb.driver.duration is
+// the time inside the driver, in seconds, where the consumer of the rows made
+// the span at least a millisecond longer than that.
+//
+// The lifecycle operations CONNECT, BEGIN, COMMIT, ROLLBACK and PREPARE, and on
+// demand PING and RESET_SESSION, are spans of those names.
+//
+// # Metrics
+//
+// db.client.operation.duration is a histogram in seconds of every operation,
+// by summary or operation name, and by error. Its values are the lengths of the
+// spans. The pool's metrics are db.client.connection.count and .max,
+// otdb.connection.waits, .wait.duration and .closed.
+//
+// # What is never exported
+//
+// No value that the application passes or reads leaves the process unless an
+// option allows it: not the arguments of a statement, not the literals in a
+// text without placeholders, not what a driver quotes in its errors, not any
+// part of a DSN but the address, the port and the name of the database. The
+// errors that the application gets are always the driver's own.
+//
+// # Two layers
+//
+// Lifecycle operations go through github.com/XSAM/otelsql, statements through
+// this package's own path on the raw connection, since that path has to be
+// exact and fast.
+package otdb

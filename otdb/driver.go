@@ -1,0 +1,64 @@
+package otdb
+
+import (
+	"context"
+	"database/sql/driver"
+
+	"go.opentelemetry.io/otel"
+)
+
+// wrappedDriver is a driver whose connections are observed. It always has a
+// connector, so that connecting has a context.
+type wrappedDriver struct {
+	raw  driver.Driver
+	name string // under which raw is registered, if known
+	opts []Option
+}
+
+var _ driver.DriverContext = (*wrappedDriver)(nil)
+
+// Open implements driver.Driver.
+func (d *wrappedDriver) Open(dsn string) (driver.Conn, error) {
+	c, err := d.connector(dsnConnector{d.raw, dsn}, dsn)
+	if err != nil {
+		return nil, err
+	}
+	return c.Connect(context.Background())
+}
+
+// OpenConnector implements driver.DriverContext.
+func (d *wrappedDriver) OpenConnector(dsn string) (driver.Connector, error) {
+	c, err := d.openConnector(dsn)
+	if err != nil {
+		return nil, err // not a nil *connector in a driver.Connector
+	}
+	return c, nil
+}
+
+func (d *wrappedDriver) openConnector(dsn string) (*connector, error) {
+	raw := driver.Connector(dsnConnector{d.raw, dsn})
+	if dc, ok := d.raw.(driver.DriverContext); ok {
+		var err error
+		if raw, err = dc.OpenConnector(dsn); err != nil {
+			return nil, err
+		}
+	}
+	return d.connector(raw, dsn)
+}
+
+func (d *wrappedDriver) connector(raw driver.Connector, dsn string) (*connector, error) {
+	cfg, _ := newConfig(d.opts) // its mistakes were reported when the driver was wrapped
+	c, err := newConnector(raw, cfg, targetFromDSN(d.name, d.raw, dsn))
+	if c == nil {
+		return nil, err
+	}
+	handle(err)
+	return c, nil
+}
+
+// handle reports an error that the application must not see.
+func handle(err error) {
+	if err != nil {
+		otel.Handle(err)
+	}
+}

@@ -1,0 +1,182 @@
+package otdb
+
+import (
+	"net/netip"
+	"strings"
+	"unicode"
+)
+
+// dsnPostgresSpace is what separates the settings of a list. Lists are written
+// over several lines at times.
+const dsnPostgresSpace = " \t\n\r\v\f"
+
+// isDSNPostgresList says whether dsn is a list of settings that libpq reads, in
+// which white space is the only kind of control character.
+func isDSNPostgresList(system, dsn string) bool {
+	switch system {
+	case targetPostgreSQL, targetCockroachDB, targetRedshift:
+	default:
+		return false
+	}
+	_, _, isURL := cutDSNScheme(dsn)
+	return !isURL && !strings.ContainsFunc(dsn, func(r rune) bool {
+		return unicode.IsControl(r) && !strings.ContainsRune(dsnPostgresSpace, r)
+	})
+}
+
+// parsePostgresDSN reads both forms of libpq: a URL, and a list of key=value.
+// What a driver takes from the environment, a service file or the user's name
+// where the DSN does not say is not looked at.
+func parsePostgresDSN(dsn string) (dsnFields, bool) {
+	if _, _, ok := cutDSNScheme(dsn); ok {
+		return parsePostgresURL(dsn)
+	}
+	settings, ok := parsePostgresSettings(dsn)
+	if !ok || settings["dbname"] != "" && settings["database"] != "" {
+		return dsnFields{}, false
+	}
+	return dsnPostgresFields(settings["host"], settings["hostaddr"], settings["port"], settings["dbname"]+settings["database"])
+}
+
+// parsePostgresURL reads postgres://user:password@host:port/dbname. Host, port
+// and dbname may be parameters instead; if they are both, drivers do not agree
+// on which one counts.
+func parsePostgresURL(dsn string) (f dsnFields, ok bool) {
+	u, ok := parseDSNURL(dsn)
+	if !ok {
+		return f, false
+	}
+	switch u.scheme {
+	case "postgres", "postgresql", "cockroach", "cockroachdb", "redshift":
+	default:
+		return f, false
+	}
+	database, ok := u.params.get("dbname", "database")
+	if !ok || database != "" && u.path != "" {
+		return f, false
+	}
+	if len(u.hosts) > 0 {
+		if u.params.has("host", "hostaddr", "port") {
+			return f, false
+		}
+		f.hosts = u.hosts
+		f.addNamespace(database)
+		f.addNamespace(u.path)
+		return f, true
+	}
+	host, okHost := u.params.get("host")
+	addr, okAddr := u.params.get("hostaddr")
+	port, okPort := u.params.get("port")
+	if !okHost || !okAddr || !okPort {
+		return f, false
+	}
+	return dsnPostgresFields(host, addr, port, database+u.path)
+}
+
+// dsnPostgresFields puts settings of libpq together. host, hostaddr and port may
+// be lists, one entry a server. With both host and hostaddr it fails: libpq
+// connects to the latter, and pgx to the former.
+func dsnPostgresFields(host, hostaddr, port, database string) (f dsnFields, ok bool) {
+	f.addNamespace(database)
+	names := splitDSNList(host)
+	addrs := splitDSNList(hostaddr)
+	for _, addr := range addrs {
+		if _, err := netip.ParseAddr(addr); err != nil {
+			return f, false
+		}
+	}
+	if len(names) > 0 && len(addrs) > 0 {
+		return f, false
+	}
+	names = append(names, addrs...)
+	ports := splitDSNList(port)
+	if len(ports) > 1 && len(ports) != len(names) {
+		return f, false
+	}
+	if len(names) == 0 {
+		// The server is unknown, but a port that is none tells of a mistake.
+		names = []string{""}
+	}
+	for i, name := range names {
+		h := dsnHost{name: name}
+		switch len(ports) {
+		case 0:
+		case 1:
+			h.port = ports[0]
+		default:
+			h.port = ports[i]
+		}
+		f.hosts = append(f.hosts, h)
+	}
+	return f, true
+}
+
+// splitDSNList splits a list with commas. An empty one has no entries.
+func splitDSNList(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+// parsePostgresSettings reads a list of key=value. Values may be quoted with
+// ' and have characters escaped with a backslash, and there may be white space
+// around =. It fails where a value with an unescaped space or quote would have
+// the list go on in the middle of it: at a key that is no identifier, at one
+// that is there twice, at text after a closing quote, and at an empty value
+// that libpq would have the next setting taken for.
+func parsePostgresSettings(dsn string) (map[string]string, bool) {
+	settings := map[string]string{}
+	for s := strings.TrimLeft(dsn, dsnPostgresSpace); s != ""; s = strings.TrimLeft(s, dsnPostgresSpace) {
+		key, rest, ok := strings.Cut(s, "=")
+		key = strings.TrimRight(key, dsnPostgresSpace)
+		if _, twice := settings[key]; !ok || twice || !isDSNPostgresKey(key) {
+			return nil, false
+		}
+		value := strings.TrimLeft(rest, dsnPostgresSpace)
+		spaced := len(value) != len(rest)
+		quoted := strings.HasPrefix(value, "'")
+		var b strings.Builder
+		i, closed := 0, !quoted
+		if quoted {
+			i = 1
+		}
+	scan:
+		for ; i < len(value); i++ {
+			switch c := value[i]; {
+			case c == '\\':
+				if i++; i == len(value) {
+					return nil, false
+				}
+				b.WriteByte(value[i])
+			case quoted && c == '\'':
+				closed = true
+				i++
+				break scan
+			case !quoted && strings.IndexByte(dsnPostgresSpace, c) >= 0:
+				break scan
+			default:
+				b.WriteByte(c)
+			}
+		}
+		if s = value[i:]; !closed || s != "" && strings.IndexByte(dsnPostgresSpace, s[0]) < 0 {
+			return nil, false
+		}
+		if !quoted && spaced && strings.Contains(b.String(), "=") {
+			return nil, false
+		}
+		settings[key] = b.String()
+	}
+	return settings, true
+}
+
+// isDSNPostgresKey says whether s may be the name of a setting: one of libpq's,
+// or a run-time parameter, which may have a dot.
+func isDSNPostgresKey(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isDSNAlnum(c) && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return s != "" && !isDSNDigits(s[:1])
+}

@@ -1,0 +1,229 @@
+package otdb
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// dsnURL is a URL without its user info. Hosts and path are decoded; the path
+// has no leading slash.
+type dsnURL struct {
+	scheme string
+	hosts  []dsnHost
+	path   string
+	params dsnParams
+}
+
+// dsnParams has the parameters of a URL by their names in lower case.
+type dsnParams struct {
+	values map[string]string
+	// late has the names of parameters that follow one with a secret, in which
+	// an unescaped & may have started them.
+	late map[string]bool
+}
+
+// cutDSNScheme splits a URL after "://" and returns the scheme in lower case.
+func cutDSNScheme(dsn string) (scheme, rest string, ok bool) {
+	scheme, rest, ok = strings.Cut(dsn, "://")
+	if !ok || scheme == "" {
+		return "", dsn, false
+	}
+	for i := range len(scheme) {
+		if c := scheme[i]; !isDSNAlnum(c) && strings.IndexByte("+-.", c) < 0 {
+			return "", dsn, false
+		}
+	}
+	return strings.ToLower(scheme), rest, true
+}
+
+// parseDSNURL reads a URL. Whatever the password is, what follows the @ is not
+// part of it if that is the only one, and if neither a slash, nor a question
+// mark, nor a number sign stands before it: net/url, libpq and the like look
+// for the end of the authority and of the user info in different orders, and
+// disagree on every other URL. Several hosts, separated by commas, are allowed.
+func parseDSNURL(dsn string) (u dsnURL, ok bool) {
+	scheme, rest, ok := cutDSNScheme(dsn)
+	if !ok || strings.ContainsAny(rest, `#\`) {
+		return u, false
+	}
+	u.scheme = scheme
+	authority := rest
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority, rest = rest[:i], rest[i:]
+	} else {
+		rest = ""
+	}
+	if strings.Contains(rest, "@") || strings.Count(authority, "@") > 1 {
+		return u, false
+	}
+	if user, hosts, found := strings.Cut(authority, "@"); found {
+		if !isDSNUserInfo(user) {
+			return u, false
+		}
+		authority = hosts
+	}
+	if authority != "" {
+		for s := range strings.SplitSeq(authority, ",") {
+			h, ok := splitDSNHost(s)
+			if !ok {
+				return u, false
+			}
+			if h.name, ok = decodeDSN(h.name); !ok {
+				return u, false
+			}
+			u.hosts = append(u.hosts, h)
+		}
+	}
+	path, query, _ := strings.Cut(rest, "?")
+	if u.path, ok = decodeDSN(strings.TrimPrefix(path, "/")); !ok {
+		return u, false
+	}
+	u.params, ok = parseDSNParams(query)
+	return u, ok
+}
+
+// isDSNUserInfo says whether every character of s may stand in a URL's user
+// info as it is. One that may not was left unescaped.
+func isDSNUserInfo(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isDSNAlnum(c) && strings.IndexByte("-._~!$&'()*+,;=:%", c) < 0 {
+			return false
+		}
+	}
+	_, ok := decodeDSN(s)
+	return ok
+}
+
+// decodeDSN decodes percent-encoding. It returns false if that is broken or
+// hides what is not text.
+func decodeDSN(s string) (string, bool) {
+	s, err := url.PathUnescape(s)
+	return s, err == nil && utf8.ValidString(s)
+}
+
+// parseDSNParams reads the query of a URL. A name that is there twice, also in
+// another case, makes it fail, as does one with a space at an end, which libpq
+// trims: drivers do not agree on which one counts.
+func parseDSNParams(query string) (dsnParams, bool) {
+	p := dsnParams{values: map[string]string{}, late: map[string]bool{}}
+	if query == "" {
+		return p, true
+	}
+	secret := false
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return p, false
+		}
+		name, err := url.QueryUnescape(name)
+		if err != nil {
+			return p, false
+		}
+		if value, err = url.QueryUnescape(value); err != nil {
+			return p, false
+		}
+		name = strings.ToLower(name)
+		if _, twice := p.values[name]; twice || name != strings.TrimSpace(name) {
+			return p, false
+		}
+		p.values[name] = value
+		p.late[name] = secret
+		secret = secret || isDSNSecret(name)
+	}
+	return p, true
+}
+
+// isDSNSecret says whether the parameter of that name, in lower case, may hold
+// credentials.
+func isDSNSecret(name string) bool {
+	for _, word := range []string{"pass", "pwd", "secret", "token", "key", "cred", "auth", "user", "uid", "login"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// get returns the parameter that has one of the names, or the empty string. It
+// returns false if there are several, or if it may be a part of a secret.
+func (p dsnParams) get(names ...string) (value string, ok bool) {
+	found := false
+	for _, name := range names {
+		v, there := p.values[name]
+		if !there {
+			continue
+		}
+		if found || p.late[name] {
+			return "", false
+		}
+		value, found = v, true
+	}
+	return value, true
+}
+
+// has says whether there is a parameter of one of the names.
+func (p dsnParams) has(names ...string) bool {
+	for _, name := range names {
+		if _, ok := p.values[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// parseOracleDSN reads oracle://user:password@host:port/service, go-ora's form.
+// The others (user/password@host:port/service, connectString="…", with which
+// godror is used) leave open where a password ends.
+func parseOracleDSN(dsn string) (f dsnFields, ok bool) {
+	u, ok := parseDSNURL(dsn)
+	if !ok || u.scheme != "oracle" || u.path != "" && !isDSNName(u.path) || u.params.has("server", "connstr") {
+		return f, false
+	}
+	f.hosts = u.hosts
+	return f, true
+}
+
+// parseClickHouseDSN reads clickhouse://user:password@host:port/database, also
+// over tcp, http and https, and with the database as a parameter.
+func parseClickHouseDSN(dsn string) (f dsnFields, ok bool) {
+	u, ok := parseDSNURL(dsn)
+	if !ok || u.params.has("alt_hosts") {
+		return f, false
+	}
+	switch u.scheme {
+	case "clickhouse", "tcp", "http", "https", "chhttp", "chhttps":
+	default:
+		return f, false
+	}
+	database, ok := u.params.get("database")
+	if !ok || database != "" && u.path != "" {
+		return f, false
+	}
+	f.hosts = u.hosts
+	f.addNamespace(database)
+	f.addNamespace(u.path)
+	return f, true
+}
+
+// parseTrinoDSN reads http://user@host:port?catalog=c&schema=s.
+func parseTrinoDSN(dsn string) (f dsnFields, ok bool) {
+	u, ok := parseDSNURL(dsn)
+	if !ok || u.scheme != "http" && u.scheme != "https" || u.path != "" {
+		return f, false
+	}
+	catalog, ok := u.params.get("catalog")
+	if !ok {
+		return f, false
+	}
+	schema, ok := u.params.get("schema")
+	if !ok {
+		return f, false
+	}
+	f.hosts = u.hosts
+	if catalog != "" {
+		f.addNamespace(catalog)
+		f.addNamespace(schema)
+	}
+	return f, true
+}

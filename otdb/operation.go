@@ -1,0 +1,326 @@
+package otdb
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+const (
+	// driverDurationKey is the time inside the driver, in seconds, on spans
+	// whose length is due to their consumer as well.
+	driverDurationKey = attribute.Key("otdb.driver.duration")
+	rowsAffectedKey   = attribute.Key("otdb.rows_affected")
+	// rowsLeakedKey marks a span that was ended because its task was over
+	// while its rows were still open.
+	rowsLeakedKey = attribute.Key("otdb.rows_leaked")
+)
+
+// consumerThreshold is how much longer than the time inside the driver a span
+// must be to carry otdb.driver.duration.
+const consumerThreshold = time.Millisecond
+
+// unknown marks a count that was not taken.
+const unknown = -1
+
+// operation is one logical operation on the database from its call to its end:
+// a span, a point in the metrics and an entry in the task's ledger. The zero
+// value is ready for begin.
+type operation struct {
+	*descriptor
+	ctx    context.Context // the span's own, so that exemplars point at it
+	span   trace.Span      // nil if there is none
+	ledger *ledger.Ledger
+	began  time.Duration // reading of the clock, where it is needed
+
+	recording bool // the span is
+	timed     bool // the span tells its times
+	reported  bool // the span and the metrics are over, while the rows are not
+}
+
+// outcome is how an operation ended.
+type outcome struct {
+	// late says that the operation ended in the past, at the reading at.
+	late bool
+	at   time.Duration
+	// consumer is how much of the operation's length is its consumer's.
+	consumer time.Duration
+
+	leaked bool
+	err    error
+	// class is set where there is no error to tell what went wrong.
+	class    errs.Class
+	returned int64 // rows that the consumer read, or unknown
+	affected int64 // rows affected, or unknown
+}
+
+// Failures without an error.
+var (
+	// panicked is the class of a call into the driver that did not return.
+	panicked = errs.Class{Kind: errs.KindPanic, Type: "panic"}
+	// abandoned is the class of a statement that the driver skipped and that
+	// was never executed.
+	abandoned = errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
+)
+
+func (out *outcome) failed() bool { return out.err != nil || out.class.Type != "" }
+
+// begin begins the operation and returns the context for the driver.
+func (o *operation) begin(ctx context.Context, d *descriptor, query string, opts []trace.SpanStartOption) context.Context {
+	o.descriptor = d
+	o.ledger = ledger.FromContext(ctx)
+	if d.db.traced(ctx, d, query) {
+		ctx, o.span = d.db.tracer.Start(ctx, d.name, opts...)
+		if o.recording = o.span.IsRecording(); o.recording {
+			_, o.timed = o.span.(spanTimes)
+		}
+	}
+	o.ctx = ctx
+	if !o.timed || d.db.cfg.untilReturn {
+		o.began = d.db.now()
+	}
+	return ctx
+}
+
+// traced reports whether an operation gets a span.
+func (db *database) traced(ctx context.Context, d *descriptor, query string) bool {
+	if db.cfg.requireParent && !trace.SpanContextFromContext(ctx).IsValid() {
+		return false
+	}
+	if db.cfg.spanFilter == nil {
+		return true
+	}
+	info := d.info
+	info.Query = query
+	return db.filter(ctx, info)
+}
+
+// filter asks the user's filter. One that panics suppresses nothing.
+func (db *database) filter(ctx context.Context, info SpanInfo) (traced bool) {
+	defer reportPanic("the function given to WithSpanFilter", func() { traced = true })
+	return db.cfg.spanFilter(ctx, info)
+}
+
+// spanTimes is what a span may tell of itself. The SDK's spans do, which makes
+// the points of the metrics equal to what the trace shows, and spares readings
+// of the clock.
+type spanTimes interface {
+	StartTime() time.Time
+	EndTime() time.Time
+}
+
+// end ends the span, records the metrics and enters the operation into the
+// ledger. It must be called once.
+func (o *operation) end(out *outcome) {
+	if out.err != nil {
+		out.class = errs.Classify(out.err)
+	}
+	length := o.report(out)
+	o.account(out, length)
+}
+
+// report ends the span, records the metrics and returns the operation's length.
+func (o *operation) report(out *outcome) (length time.Duration) {
+	if o.timed {
+		length = o.endTimed(out)
+	} else {
+		length = o.length(out)
+		if o.span != nil {
+			if o.recording {
+				o.describe(out, length)
+			}
+			if out.late {
+				o.span.End(trace.WithTimestamp(wall(out.at)))
+			} else {
+				o.span.End()
+			}
+		}
+	}
+	record := o.record
+	if out.failed() {
+		record = recordOptions(classAttributes(o.metric[:len(o.metric):len(o.metric)], out.class))
+	}
+	o.db.duration.Record(o.ctx, length.Seconds(), record...)
+	if out.returned != unknown && o.db.cfg.rowCounts {
+		o.db.rows.Record(o.ctx, out.returned, record...)
+	}
+	if o.db.cfg.slow > 0 && length >= o.db.cfg.slow && o.info.Operation == "" {
+		o.logSlow(out, length)
+	}
+	return length
+}
+
+// length returns the length of the operation by the clock.
+func (o *operation) length(out *outcome) time.Duration {
+	if out.late {
+		return out.at - o.began
+	}
+	return o.db.now() - o.began
+}
+
+// endTimed ends a span that tells its times, and returns its length. What it
+// takes to describe the span is no part of the operation.
+func (o *operation) endTimed(out *outcome) time.Duration {
+	span := o.span.(spanTimes)
+	start := span.StartTime()
+	if out.late || out.failed() || out.consumer >= consumerThreshold || o.db.cfg.rowCounts {
+		end := wall(out.at)
+		if !out.late {
+			end = start.Add(time.Since(start))
+		}
+		o.describe(out, end.Sub(start))
+		o.span.End(trace.WithTimestamp(end))
+	} else {
+		o.span.End()
+	}
+	return span.EndTime().Sub(start)
+}
+
+// describe puts on the span what is known only at its end.
+func (o *operation) describe(out *outcome, length time.Duration) {
+	var kv []attribute.KeyValue
+	if out.failed() {
+		kv = classAttributes(kv, out.class)
+		o.span.SetStatus(codes.Error, o.db.errorText(out.err))
+	}
+	if out.consumer >= consumerThreshold {
+		kv = append(kv, driverDurationKey.Float64(out.inDriver(length).Seconds()))
+	}
+	if out.leaked {
+		kv = append(kv, rowsLeakedKey.Bool(true))
+	}
+	if o.db.cfg.rowCounts {
+		if out.returned != unknown {
+			kv = append(kv, semconv.DBResponseReturnedRows(int(out.returned)))
+		}
+		if out.affected != unknown {
+			kv = append(kv, rowsAffectedKey.Int64(out.affected))
+		}
+	}
+	if len(kv) > 0 {
+		o.span.SetAttributes(kv...)
+	}
+}
+
+// inDriver returns the driver's part of the operation's length. What the
+// consumer took is an estimate after the first rows.
+func (out *outcome) inDriver(length time.Duration) time.Duration {
+	return max(0, length-out.consumer)
+}
+
+// account enters the operation into the ledger of its task, if it has one.
+func (o *operation) account(out *outcome, length time.Duration) {
+	if o.ledger == nil {
+		return
+	}
+	e := ledger.Entry{
+		Summary:   o.info.Summary,
+		Statement: o.info.Operation == "",
+		Failed:    out.failed(),
+		Duration:  out.inDriver(length),
+	}
+	if out.returned != unknown {
+		e.Rows = out.returned
+	}
+	o.ledger.Record(e)
+}
+
+func (o *operation) logSlow(out *outcome, length time.Duration) {
+	logger := o.db.cfg.slowLogger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	if !logger.Enabled(o.ctx, slog.LevelWarn) {
+		return
+	}
+	kv := append(o.descriptor.start[:len(o.start):len(o.start)],
+		attribute.Float64("duration", length.Seconds()), driverDurationKey.Float64(out.inDriver(length).Seconds()))
+	if out.failed() {
+		kv = classAttributes(kv, out.class)
+	}
+	attrs := make([]slog.Attr, len(kv))
+	for i, a := range kv {
+		attrs[i] = slog.Any(string(a.Key), a.Value.AsInterface())
+	}
+	logger.LogAttrs(o.ctx, slog.LevelWarn, "slow statement", attrs...)
+}
+
+// classAttributes appends what is recorded of an error to kv.
+func classAttributes(kv []attribute.KeyValue, c errs.Class) []attribute.KeyValue {
+	kv = append(kv, semconv.ErrorTypeKey.String(c.Type))
+	if c.Code != "" {
+		kv = append(kv, semconv.DBResponseStatusCode(c.Code))
+	}
+	return kv
+}
+
+// errorText returns the text of err that may be exported.
+func (db *database) errorText(err error) (text string) {
+	if err == nil {
+		return ""
+	}
+	if db.cfg.errorText == nil {
+		return errs.Message(err)
+	}
+	defer reportPanic("the function given to WithErrorText", func() { text = "" })
+	return db.cfg.errorText(err)
+}
+
+// parameters appends the arguments that the user allowed to be recorded.
+func (db *database) parameters(opts []trace.SpanStartOption, args []driver.NamedValue) (out []trace.SpanStartOption) {
+	if db.cfg.parameters == nil || len(args) == 0 {
+		return opts
+	}
+	defer reportPanic("the function given to WithQueryParameters", func() { out = opts })
+	var kv []attribute.KeyValue
+	for i := range args {
+		key := args[i].Name
+		if key == "" {
+			key = strconv.Itoa(args[i].Ordinal - 1)
+		}
+		if db.cfg.parameters(key) {
+			kv = append(kv, semconv.DBQueryParameter(key, parameterText(args[i].Value)))
+		}
+	}
+	if kv == nil {
+		return opts
+	}
+	return append(opts[:len(opts):len(opts)], trace.WithAttributes(kv...))
+}
+
+// parameterText formats an argument.
+func parameterText(v driver.Value) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// reportPanic, deferred, keeps a panic of a function that the user gave from
+// reaching the statement that called it.
+func reportPanic(what string, instead func()) {
+	if p := recover(); p != nil {
+		instead()
+		otel.Handle(fmt.Errorf("otdb: %s panicked with a %T", what, p))
+	}
+}

@@ -1,0 +1,336 @@
+package otdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Option configures the instrumentation of one database.
+//
+// A mistake in an option, such as a negative threshold, is returned by [Open]
+// and [Register]; the other constructors report it to [otel.Handle] and go on
+// with the option's default.
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// QueryText says what is recorded as db.query.text.
+type QueryText uint8
+
+const (
+	// QueryTextDefault records parameterised text as the application wrote it,
+	// and any other text sanitised: every literal replaced by ?. Text is
+	// parameterised when it holds a placeholder and the call has arguments.
+	// This is what the OpenTelemetry conventions ask for.
+	QueryTextDefault QueryText = iota
+	// QueryTextSanitized sanitises all text, parameterised or not.
+	QueryTextSanitized
+	// QueryTextOff records no text. Summaries are recorded all the same.
+	QueryTextOff
+)
+
+// Comment says what is appended to statements as an SQL comment.
+type Comment uint8
+
+const (
+	// CommentStatic appends the tags and the name of the worker task. These
+	// are of low cardinality, so that a database's statistics by text stay useful.
+	CommentStatic Comment = 1 + iota
+	// CommentFull appends the trace context as well, where that cannot defeat
+	// a cache of prepared statements. See [WithCommenter].
+	CommentFull
+)
+
+// Operations is a set of lifecycle operations.
+type Operations uint8
+
+// The lifecycle operations of a database, which are all but its statements.
+const (
+	OperationConnect Operations = 1 << iota
+	OperationPing
+	OperationBegin
+	OperationCommit
+	OperationRollback
+	OperationPrepare
+	OperationResetSession
+
+	allOperations = OperationResetSession<<1 - 1
+)
+
+// DefaultOperations are the lifecycle operations that are traced unless
+// [WithOperations] says otherwise: all but ping and session reset.
+const DefaultOperations = OperationConnect | OperationBegin | OperationCommit | OperationRollback | OperationPrepare
+
+// SpanInfo describes an operation to a span filter.
+type SpanInfo struct {
+	Operation string // "CONNECT", "BEGIN", …; empty for a statement
+	Summary   string // a statement's db.query.summary
+	Query     string // a statement's text as the application wrote it, for PREPARE too
+}
+
+// Defaults.
+const (
+	defaultMaxSummaries = 500
+)
+
+type config struct {
+	tracerProvider trace.TracerProvider
+	meterProvider  metric.MeterProvider
+	propagator     propagation.TextMapPropagator
+
+	attributes []attribute.KeyValue
+	target     target // what options say; the rest is inferred
+	poolName   string
+
+	queryText     QueryText
+	parameters    func(key string) bool
+	rowCounts     bool
+	spanFilter    func(context.Context, SpanInfo) bool
+	requireParent bool
+	untilReturn   bool
+	operations    Operations
+	comment       Comment
+	commentTags   []attribute.KeyValue
+	slow          time.Duration
+	slowLogger    *slog.Logger
+	errorText     func(error) string
+	maxSummaries  int
+
+	// clock returns a monotonic reading; see time.go.
+	clock func() time.Duration
+
+	mistakes []error
+}
+
+// newConfig applies the options to the defaults. Its error joins the mistakes
+// found; the config is usable all the same.
+func newConfig(opts []Option) (*config, error) {
+	c := &config{
+		operations:   DefaultOperations,
+		maxSummaries: defaultMaxSummaries,
+		clock:        monotonic,
+	}
+	for _, o := range opts {
+		if o == nil {
+			c.mistake("a nil Option")
+			continue
+		}
+		o.apply(c)
+	}
+	if c.tracerProvider == nil {
+		c.tracerProvider = otel.GetTracerProvider()
+	}
+	if c.meterProvider == nil {
+		c.meterProvider = otel.GetMeterProvider()
+	}
+	if c.propagator == nil {
+		c.propagator = otel.GetTextMapPropagator()
+	}
+	return c, errors.Join(c.mistakes...)
+}
+
+func (c *config) mistake(format string, args ...any) {
+	c.mistakes = append(c.mistakes, fmt.Errorf("otdb: "+format, args...))
+}
+
+// WithTracerProvider sets the provider of the tracer. Nil means the global
+// one, also when that is set after the database was opened.
+func WithTracerProvider(p trace.TracerProvider) Option {
+	return optionFunc(func(c *config) { c.tracerProvider = p })
+}
+
+// WithMeterProvider sets the provider of the instruments. Nil means the global
+// one, also when that is set after the database was opened.
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return optionFunc(func(c *config) { c.meterProvider = p })
+}
+
+// WithPropagator sets the propagator whose fields [CommentFull] appends to
+// statements. Nil means the global one.
+func WithPropagator(p propagation.TextMapPropagator) Option {
+	return optionFunc(func(c *config) { c.propagator = p })
+}
+
+// WithAttributes adds attributes to every span and every metric of the
+// database. Their values are exported as they are, so they must be neither
+// secret nor of high cardinality. It may be given more than once.
+func WithAttributes(kv ...attribute.KeyValue) Option {
+	return optionFunc(func(c *config) {
+		for _, a := range kv {
+			if !a.Valid() {
+				c.mistake("WithAttributes: an attribute has no key")
+				continue
+			}
+			c.attributes = append(c.attributes, a)
+		}
+	})
+}
+
+// WithSystem sets db.system.name, for example "postgresql" or "mariadb". By
+// default it is inferred from the driver; "other_sql" is used where that fails.
+func WithSystem(name string) Option {
+	return optionFunc(func(c *config) {
+		if name == "" {
+			c.mistake("WithSystem: the name is empty; leave the option out to have it inferred")
+		}
+		c.target.system = name
+	})
+}
+
+// WithNamespace sets db.namespace, the name of the database. By default it is
+// inferred from the DSN where that is safe.
+func WithNamespace(name string) Option {
+	return optionFunc(func(c *config) { c.target.namespace = name })
+}
+
+// WithServer sets server.address and server.port. A port of 0 means the
+// system's default port, which is not recorded. By default both are inferred
+// from the DSN where that is safe.
+func WithServer(address string, port int) Option {
+	return optionFunc(func(c *config) {
+		switch {
+		case port < 0 || port > 65535:
+			c.mistake("WithServer: the port %d is not between 0 and 65535", port)
+		case address == "" && port != 0:
+			c.mistake("WithServer: the address is empty; leave the option out to have it inferred")
+		default:
+			c.target.address, c.target.port = address, port
+		}
+	})
+}
+
+// WithPoolName sets db.client.connection.pool.name. By default it is
+// address:port/namespace. A name that another open pool of the process has is
+// made unique by a suffix.
+func WithPoolName(name string) Option {
+	return optionFunc(func(c *config) { c.poolName = name })
+}
+
+// WithQueryText says what is recorded as db.query.text. The default is
+// [QueryTextDefault].
+func WithQueryText(q QueryText) Option {
+	return optionFunc(func(c *config) {
+		c.queryText = q
+		if q > QueryTextOff {
+			c.mistake("WithQueryText: %d is none of the QueryText constants", q)
+			c.queryText = QueryTextOff // the mode that cannot reveal anything
+		}
+	})
+}
+
+// WithQueryParameters records the arguments for which allow returns true as
+// db.query.parameter.<key>. The key is a named argument's name, else the
+// argument's position counted from 0. By default no argument is recorded. The
+// function may be called concurrently.
+func WithQueryParameters(allow func(key string) bool) Option {
+	return optionFunc(func(c *config) { c.parameters = allow })
+}
+
+// WithRowCounts records db.response.returned_rows on the spans of queries,
+// otdb.rows_affected on those of execs (which asks the driver's result for it),
+// and the metric db.client.response.returned_rows. It is off by default.
+func WithRowCounts() Option {
+	return optionFunc(func(c *config) { c.rowCounts = true })
+}
+
+// WithSpanFilter suppresses the spans of the operations for which f returns
+// false. Metrics and task ledgers are kept. The function is called once for
+// each operation, concurrently, on the path of the statement.
+func WithSpanFilter(f func(ctx context.Context, info SpanInfo) bool) Option {
+	return optionFunc(func(c *config) { c.spanFilter = f })
+}
+
+// WithRequireParent suppresses the spans of operations whose context holds no
+// span. Metrics and task ledgers are kept. It is off by default.
+func WithRequireParent() Option {
+	return optionFunc(func(c *config) { c.requireParent = true })
+}
+
+// WithOperations sets which lifecycle operations are observed; statements
+// always are. An operation outside of the set costs nothing: it has neither a
+// span nor a metric. The default is [DefaultOperations].
+func WithOperations(set Operations) Option {
+	return optionFunc(func(c *config) {
+		if set&^allOperations != 0 {
+			c.mistake("WithOperations: %#x holds unknown operations", uint8(set))
+			return
+		}
+		c.operations = set
+	})
+}
+
+// WithCommenter appends an SQL comment to every statement, so that the
+// database's own logs and statistics tell where it came from. The tags are
+// written with their keys sorted and their values percent-encoded. It is off
+// by default.
+//
+// The trace context changes with every call, so [CommentFull] leaves it out of
+// everything that is prepared, and out of texts that the driver prepares and
+// caches by itself, as pgx does with queries and with execs that have arguments.
+func WithCommenter(mode Comment, tags ...attribute.KeyValue) Option {
+	return optionFunc(func(c *config) {
+		if mode != CommentStatic && mode != CommentFull {
+			c.mistake("WithCommenter: %d is neither CommentStatic nor CommentFull", mode)
+			return
+		}
+		for _, t := range tags {
+			if !t.Valid() || strings.Contains(string(t.Key), "*/") {
+				c.mistake("WithCommenter: the tag %q cannot be written", string(t.Key))
+				return
+			}
+		}
+		c.comment, c.commentTags = mode, tags
+	})
+}
+
+// WithSlowStatements logs every statement that took at least threshold, from
+// the call to the end of its rows, as one WARN record with the statement's
+// context. A nil logger means slog.Default() at the time of the record. It is
+// off by default.
+func WithSlowStatements(threshold time.Duration, logger *slog.Logger) Option {
+	return optionFunc(func(c *config) {
+		if threshold <= 0 {
+			c.mistake("WithSlowStatements: the threshold %v is not positive; leave the option out to log none", threshold)
+			return
+		}
+		c.slow, c.slowLogger = threshold, logger
+	})
+}
+
+// WithSpanUntilReturn ends a query's span, and its metric, when the call
+// returns. By default they last until the end of the rows.
+func WithSpanUntilReturn() Option {
+	return optionFunc(func(c *config) { c.untilReturn = true })
+}
+
+// WithErrorText replaces the text that is exported as the status description
+// of failed spans. The default is errs.Message, which holds no values. The
+// function may be called concurrently; if it panics, no text is exported.
+func WithErrorText(f func(error) string) Option {
+	return optionFunc(func(c *config) { c.errorText = f })
+}
+
+// WithMaxSummaries caps the number of distinct db.query.summary values in the
+// metrics of a database; further ones are counted under "_OTHER". Spans are not
+// affected. The default is 500.
+func WithMaxSummaries(n int) Option {
+	return optionFunc(func(c *config) {
+		if n <= 0 {
+			c.mistake("WithMaxSummaries: %d is not positive", n)
+			return
+		}
+		c.maxSummaries = n
+	})
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package otdb_test
+
+const raceEnabled = true

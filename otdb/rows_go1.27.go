@@ -1,0 +1,41 @@
+//go:build go1.27
+
+package otdb
+
+import "database/sql/driver"
+
+// scanningRows are rows whose raw ones scan columns into destinations by
+// themselves. database/sql then advances them with NextRow.
+type scanningRows struct {
+	*rows
+	scanner driver.RowsColumnScanner
+}
+
+var _ driver.RowsColumnScanner = scanningRows{}
+
+// NextRow implements driver.RowsColumnScanner.
+func (r scanningRows) NextRow() error {
+	if r.gap {
+		r.closeGap()
+	}
+	returned := false
+	defer r.didNotReturn(&returned)
+	err := r.scanner.NextRow()
+	returned = true
+	r.advanced(err)
+	return err
+}
+
+// ScanColumn implements driver.RowsColumnScanner.
+func (r scanningRows) ScanColumn(ctx driver.ScanContext, index int, dest any) error {
+	return r.scanner.ScanColumn(ctx, index, dest)
+}
+
+// shaped returns r with the optional interfaces of the raw rows that change
+// what database/sql does.
+func (r *rows) shaped() driver.Rows {
+	if s, ok := r.raw.(driver.RowsColumnScanner); ok {
+		return scanningRows{r, s}
+	}
+	return r
+}

@@ -1,0 +1,177 @@
+package otdb
+
+import (
+	"context"
+	"database/sql/driver"
+)
+
+// stmt is a prepared statement. Like every driver.Stmt it is used by one
+// goroutine at a time.
+type stmt struct {
+	conn *conn
+	raw  driver.Stmt
+	st   *statement
+
+	execerCtx  driver.StmtExecContext
+	queryerCtx driver.StmtQueryContext
+	checker    driver.NamedValueChecker
+
+	// skipped is the operation that the first execution goes on with, where
+	// the statement was prepared for that.
+	skipped *skipped
+}
+
+var (
+	_ driver.Stmt              = (*stmt)(nil)
+	_ driver.StmtExecContext   = (*stmt)(nil)
+	_ driver.StmtQueryContext  = (*stmt)(nil)
+	_ driver.NamedValueChecker = (*stmt)(nil)
+)
+
+// convertingStmt is a statement whose raw one converts arguments by column.
+type convertingStmt struct {
+	*stmt
+	converter driver.ColumnConverter //nolint:staticcheck // drivers that have it are served too
+}
+
+var _ driver.ColumnConverter = convertingStmt{} //nolint:staticcheck // see above
+
+// ColumnConverter implements driver.ColumnConverter.
+func (s convertingStmt) ColumnConverter(i int) driver.ValueConverter {
+	returned := false
+	defer s.didNotReturn(&returned)
+	c := s.converter.ColumnConverter(i)
+	returned = true
+	return c
+}
+
+// newStmt returns the observed form of raw, with exactly its optional
+// interfaces as far as database/sql can tell the difference.
+func newStmt(c *conn, raw driver.Stmt, st *statement, sk *skipped) driver.Stmt {
+	s := &stmt{conn: c, raw: raw, st: st, skipped: sk}
+	s.execerCtx, _ = raw.(driver.StmtExecContext)
+	s.queryerCtx, _ = raw.(driver.StmtQueryContext)
+	s.checker, _ = raw.(driver.NamedValueChecker)
+	if cc, ok := raw.(driver.ColumnConverter); ok { //nolint:staticcheck // see above
+		return convertingStmt{s, cc}
+	}
+	return s
+}
+
+// Close implements driver.Stmt.
+func (s *stmt) Close() error {
+	if sk := s.skipped; sk != nil {
+		s.skipped = nil
+		sk.abandon()
+	}
+	return s.raw.Close()
+}
+
+// NumInput implements driver.Stmt.
+func (s *stmt) NumInput() int {
+	returned := false
+	defer s.didNotReturn(&returned)
+	n := s.raw.NumInput()
+	returned = true
+	return n
+}
+
+// didNotReturn, deferred, ends the operation that the first execution would
+// have gone on with, where the driver panicked before it: database/sql closes
+// neither the statement nor the connection then.
+func (s *stmt) didNotReturn(returned *bool) {
+	if sk := s.skipped; sk != nil && !*returned {
+		s.skipped = nil
+		sk.finish(nil, false)
+	}
+}
+
+// CheckNamedValue implements driver.NamedValueChecker: the statement's, else
+// the connection's, as database/sql looks for them.
+func (s *stmt) CheckNamedValue(nv *driver.NamedValue) (err error) {
+	returned := false
+	defer s.didNotReturn(&returned)
+	if s.checker == nil {
+		err = s.conn.CheckNamedValue(nv)
+	} else {
+		err = s.checker.CheckNamedValue(nv)
+	}
+	returned = true
+	return err
+}
+
+// Exec implements driver.Stmt. database/sql calls ExecContext instead.
+func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
+	return s.raw.Exec(args) //nolint:staticcheck // the legacy form is the raw statement's
+}
+
+// Query implements driver.Stmt. database/sql calls QueryContext instead.
+func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
+	return s.raw.Query(args) //nolint:staticcheck // the legacy form is the raw statement's
+}
+
+// ExecContext implements driver.StmtExecContext.
+func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	var values []driver.Value
+	if s.execerCtx == nil {
+		if values, err = legacyValues(ctx, args); err != nil {
+			return nil, err
+		}
+	}
+	var op operation
+	callCtx := s.begin(&op, ctx, args)
+	returned := false
+	defer func() { op.finishExec(res, err, returned) }()
+	if s.execerCtx != nil {
+		res, err = s.execerCtx.ExecContext(callCtx, args)
+	} else {
+		res, err = s.raw.Exec(values) //nolint:staticcheck // see above
+	}
+	returned = true
+	return res, err
+}
+
+// QueryContext implements driver.StmtQueryContext.
+func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ driver.Rows, err error) {
+	var values []driver.Value
+	if s.queryerCtx == nil {
+		if values, err = legacyValues(ctx, args); err != nil {
+			return nil, err
+		}
+	}
+	r := &rows{tx: s.conn.tx}
+	callCtx := s.begin(&r.op, ctx, args)
+	returned := false
+	defer func() {
+		if err != nil || !returned {
+			r.op.finish(err, returned)
+		}
+	}()
+	var raw driver.Rows
+	if s.queryerCtx != nil {
+		raw, err = s.queryerCtx.QueryContext(callCtx, args)
+	} else {
+		raw, err = s.raw.Query(values) //nolint:staticcheck // see above
+	}
+	returned = true
+	if err != nil {
+		return nil, err
+	}
+	return r.opened(raw), nil
+}
+
+// begin starts the operation of an execution, or goes on with the one that the
+// statement was prepared for.
+func (s *stmt) begin(op *operation, ctx context.Context, args []driver.NamedValue) context.Context {
+	if sk := s.skipped; sk != nil {
+		s.skipped = nil
+		if sameContext(sk.ctx, ctx) {
+			*op = sk.operation
+			return op.ctx
+		}
+		sk.abandon()
+	}
+	s.conn.settle()
+	db := s.conn.db
+	return op.begin(ctx, s.st.descriptor, s.st.query, db.parameters(s.st.startOptions(len(args) > 0), args))
+}

@@ -1,0 +1,142 @@
+package otdb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"testing"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+// tickingDriver is SQLite's driver, each of whose calls takes a millisecond on
+// a clock that moves with nothing else.
+type tickingDriver struct {
+	sqlite3.SQLiteDriver
+	now time.Duration
+}
+
+func (d *tickingDriver) tick() { d.now += time.Millisecond }
+
+func (d *tickingDriver) Open(dsn string) (driver.Conn, error) {
+	d.tick()
+	c, err := d.SQLiteDriver.Open(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &tickingConn{c.(*sqlite3.SQLiteConn), d}, nil
+}
+
+type tickingConn struct {
+	*sqlite3.SQLiteConn
+	d *tickingDriver
+}
+
+func (c *tickingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.d.tick()
+	return c.SQLiteConn.ExecContext(ctx, query, args)
+}
+
+func (c *tickingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.d.tick()
+	rows, err := c.SQLiteConn.QueryContext(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	return &tickingRows{rows, c.d}, nil
+}
+
+func (c *tickingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.d.tick()
+	s, err := c.SQLiteConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &tickingStmt{s.(*sqlite3.SQLiteStmt), c.d}, nil
+}
+
+func (c *tickingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	c.d.tick()
+	tx, err := c.SQLiteConn.BeginTx(ctx, opts)
+	return tickingTx{tx, c.d}, err
+}
+
+type tickingStmt struct {
+	*sqlite3.SQLiteStmt
+	d *tickingDriver
+}
+
+func (s *tickingStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	s.d.tick()
+	return s.SQLiteStmt.ExecContext(ctx, args)
+}
+
+type tickingTx struct {
+	driver.Tx
+	d *tickingDriver
+}
+
+func (t tickingTx) Commit() error {
+	t.d.tick()
+	return t.Tx.Commit()
+}
+
+type tickingRows struct {
+	driver.Rows
+	d *tickingDriver
+}
+
+func (r *tickingRows) Next(dest []driver.Value) error {
+	r.d.tick()
+	return r.Rows.Next(dest)
+}
+
+// openTicking opens the tests' database on a ticking driver.
+func (r *rig) openTicking(opts ...Option) (*sql.DB, *tickingDriver) {
+	r.t.Helper()
+	d := &tickingDriver{now: time.Hour}
+	opts = append([]Option{withClock(func() time.Duration { return d.now }), WithSystem("sqlite"), WithNamespace("shop.db")}, opts...)
+	db := OpenDB(dsnConnector{d, sqliteFile(r.t)}, r.options(opts...)...)
+	r.t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			r.t.Errorf("close: %v", err)
+		}
+	})
+	return db, d
+}
+
+// The consumer's time is told from the driver's where there is enough of it.
+func TestTimeInsideTheDriver(t *testing.T) {
+	for _, test := range []struct {
+		consumer time.Duration // after each of the two rows
+		want     attrs
+	}{
+		{0, nil},
+		{499 * time.Microsecond, nil},
+		{500 * time.Microsecond, attrs{"otdb.driver.duration": .004}},
+		{2 * time.Second, attrs{"otdb.driver.duration": .004}},
+	} {
+		r := newRig(t)
+		db, d := r.openTicking(WithTracerProvider(foreignProvider{tp: r.tp}))
+		rows, err := db.QueryContext(context.Background(), "SELECT id FROM otdb_users")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			d.now += test.consumer
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// Each call of the driver takes a millisecond: the query, and two rows
+		// and their end.
+		r.wantSpans(
+			span{name: "CONNECT", start: attrs{"db.system.name": "sqlite", "db.namespace": "shop.db", "db.operation.name": "CONNECT"}},
+			span{name: "SELECT otdb_users", end: test.want, start: attrs{
+				"db.system.name": "sqlite", "db.namespace": "shop.db",
+				"db.query.summary": "SELECT otdb_users", "db.query.text": "SELECT id FROM otdb_users",
+			}},
+		)
+	}
+}

@@ -1,0 +1,127 @@
+package otdb
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+func TestLedger(t *testing.T) {
+	untimed := WithTracerProvider(noop.NewTracerProvider())
+	for _, test := range []struct {
+		name string
+		opts []Option
+		// spans says that the time is that of the spans, not of the clock.
+		spans bool
+	}{
+		{"with spans", nil, true},
+		{"without spans", []Option{untimed}, false},
+		{"filtered", []Option{WithSpanFilter(func(context.Context, SpanInfo) bool { return false })}, false},
+		{"until return", []Option{WithSpanUntilReturn(), untimed}, false},
+		{"row counts", []Option{WithRowCounts(), untimed}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			db, _ := r.openTicking(test.opts...)
+			if err := db.PingContext(context.Background()); err != nil { // outside of the task
+				t.Fatal(err)
+			}
+			r.takeSpans()
+			spent := func(ticks time.Duration) (sum time.Duration) {
+				if !test.spans {
+					return ticks * time.Millisecond
+				}
+				for _, s := range r.spans()[1:] {
+					sum += s.EndTime().Sub(s.StartTime())
+				}
+				return sum
+			}
+			task := ledger.New(nil, "orders.ship")
+			inner := ledger.New(task, "orders.label")
+			ctx := ledger.NewContext(context.Background(), inner)
+
+			script(t, ctx, db)
+			// A tick for each exec, and four for the query and its three reads.
+			want := ledger.Totals{Operations: 3, Statements: 3, Errors: 1, Rows: 2, Duration: spent(6)}
+			if got := inner.Totals(); got != want {
+				t.Errorf("the inner task has %+v, want %+v", got, want)
+			}
+
+			ctx = ledger.NewContext(context.Background(), task)
+			tx, err := db.BeginTx(ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			st, err := tx.PrepareContext(ctx, "DELETE FROM otdb_users WHERE id = ?")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				if _, err := st.ExecContext(ctx, i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			// BEGIN, PREPARE, three executions and COMMIT, a tick each.
+			want.Operations, want.Statements, want.Duration = 9, 6, spent(12)
+			if got := task.Totals(); got != want {
+				t.Errorf("the task has %+v, want %+v", got, want)
+			}
+			repeated := []ledger.Statement{{Summary: "DELETE otdb_users", Count: 3}, {Summary: "INSERT otdb_users", Count: 2}}
+			if got := task.Repeated(2); !slices.Equal(got, repeated) {
+				t.Errorf("repeated %v, want %v", got, repeated)
+			}
+		})
+	}
+}
+
+func TestRowsThatATaskLeaks(t *testing.T) {
+	r := newRig(t)
+	db := r.open("sqlite3", sqliteFile(t), WithRowCounts(), withClock(monotonic))
+	task := ledger.New(nil, "orders.ship")
+	ctx := ledger.NewContext(context.Background(), task)
+	rows, err := db.QueryContext(ctx, "SELECT id, email FROM otdb_users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	rows.Next()
+	leaks := task.EndTask()
+	if want := []ledger.Leak{{Summary: "SELECT otdb_users", Rows: 1}}; !slices.Equal(leaks, want) {
+		t.Errorf("leaks %v, want %v", leaks, want)
+	}
+	if got := task.Totals(); got.Operations != 2 || got.Statements != 1 || got.Errors != 0 || got.Rows != 1 {
+		t.Errorf("totals %+v", got)
+	}
+	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
+	text := attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": "SELECT id, email FROM otdb_users"}
+	spans := r.spans()
+	if len(spans) != 2 {
+		t.Fatalf("%d spans", len(spans))
+	}
+	diff(t, "attributes", lines(without(spans[1].Attributes(), driverDurationKey)), lines(conn.with(text).with(attrs{
+		"otdb.rows_leaked": true, "db.response.returned_rows": 1,
+	}).slice()))
+
+	// The rows stay usable, and their end is not told again.
+	if !rows.Next() {
+		t.Errorf("no second row: %v", rows.Err())
+	}
+	if rows.Next() || rows.Err() != nil {
+		t.Errorf("a third row, or %v", rows.Err())
+	}
+	if err := rows.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := len(r.spans()); n != 2 {
+		t.Errorf("%d spans", n)
+	}
+	r.wantDurations()
+}

@@ -1,0 +1,325 @@
+package otdb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	mnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/embedded"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// script runs an exec, a query of two rows and a failing exec.
+func script(t *testing.T, ctx context.Context, db *sql.DB) {
+	t.Helper()
+	if _, err := db.ExecContext(ctx, "INSERT INTO otdb_users (id, email) VALUES (?, ?)", 3, "canary-3@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.QueryContext(ctx, "SELECT id, email FROM otdb_users WHERE id < ?", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readUsers(t, rows)
+	if _, err := db.ExecContext(ctx, "INSERT INTO otdb_users (id, email) VALUES (?, ?)", 3, "canary-4@example.com"); err == nil {
+		t.Fatal("no error")
+	}
+}
+
+// scriptMetric is what the script leaves in db.client.operation.duration, on a
+// ticking driver: a tick for each exec, and for the query one for the call, two
+// for its rows and one for their end.
+func scriptMetric() metricdata.Metrics {
+	set := func(kv ...attribute.KeyValue) attribute.Set {
+		return attribute.NewSet(append(kv, attribute.String("db.system.name", "sqlite"), attribute.String("db.namespace", "shop.db"))...)
+	}
+	insert, failed := attribute.String("db.query.summary", "INSERT otdb_users"), attribute.String("error.type", "1555")
+	return metricdata.Metrics{
+		Name:        "db.client.operation.duration",
+		Description: "Duration of database client operations.",
+		Unit:        "s",
+		Data: histogram([]float64{.001, .005, .01, .05, .1, .5, 1, 5, 10}, []observation{
+			{set(attribute.String("db.operation.name", "CONNECT")), .001},
+			{set(insert), .001},
+			{set(attribute.String("db.query.summary", "SELECT otdb_users")), .004},
+			{set(insert, failed, attribute.String("db.response.status_code", "1555")), .001},
+		}),
+	}
+}
+
+func TestDurationWithoutTheSpansTimes(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		opts func(r *rig) []Option
+	}{
+		{"no-op provider", func(*rig) []Option { return []Option{WithTracerProvider(noop.NewTracerProvider())} }},
+		{"dropped by the sampler", func(r *rig) []Option {
+			r.sample(func(sdktrace.SamplingParameters) sdktrace.SamplingDecision { return sdktrace.Drop })
+			return nil
+		}},
+		{"suppressed by the filter", func(*rig) []Option {
+			return []Option{WithSpanFilter(func(context.Context, SpanInfo) bool { return false })}
+		}},
+		{"suppressed without a parent", func(*rig) []Option { return []Option{WithRequireParent()} }},
+		{"spans that tell no times", func(r *rig) []Option { return []Option{WithTracerProvider(foreignProvider{tp: r.tp})} }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t)
+			db, _ := r.openTicking(test.opts(r)...)
+			script(t, context.Background(), db)
+			if test.name != "spans that tell no times" {
+				r.wantSpans()
+			}
+			r.wantMetric(scriptMetric())
+			r.wantNothingOf("canary")
+		})
+	}
+}
+
+// foreignProvider is a provider whose spans have nothing but trace.Span's methods.
+type foreignProvider struct {
+	embedded.TracerProvider
+	tp trace.TracerProvider
+}
+
+func (p foreignProvider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	return foreignTracer{t: p.tp.Tracer(name, opts...)}
+}
+
+type foreignTracer struct {
+	embedded.Tracer
+	t trace.Tracer
+}
+
+func (t foreignTracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx, s := t.t.Start(ctx, name, opts...)
+	s = foreignSpan{s}
+	return trace.ContextWithSpan(ctx, s), s
+}
+
+type foreignSpan struct{ trace.Span }
+
+// The point of a statement is the length of its span, on any clock of otdb's.
+func TestDurationIsThatOfTheSpan(t *testing.T) {
+	r := newRig(t)
+	db, _ := r.openTicking()
+	script(t, context.Background(), db)
+	if n := len(r.spans()); n != 4 {
+		t.Errorf("%d spans", n)
+	}
+	r.wantDurations()
+}
+
+func TestExemplarsPointAtTheStatement(t *testing.T) {
+	r := newRig(t)
+	db := r.open("sqlite3", sqliteFile(t))
+	ctx, task := r.start("task")
+	script(t, ctx, db)
+	task.End()
+	want := make(map[string]bool)
+	for _, s := range r.spans() {
+		want[fmt.Sprintf("%v %v %v", s.SpanContext().TraceID(), s.SpanContext().SpanID(), s.EndTime().Sub(s.StartTime()).Seconds())] = true
+	}
+	got := make(map[string]bool)
+	for _, p := range r.collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
+		for _, e := range p.Exemplars {
+			got[fmt.Sprintf("%v %v %v", trace.TraceID(e.TraceID), trace.SpanID(e.SpanID), e.Value)] = true
+			if len(e.FilteredAttributes) > 0 {
+				t.Errorf("filtered attributes %v", e.FilteredAttributes)
+			}
+		}
+	}
+	// A reservoir may drop a value where two are in one bucket. Every point of
+	// the script is in a series of its own.
+	if len(got) != 4 {
+		t.Errorf("%d exemplars, want 4", len(got))
+	}
+	for e := range got {
+		if !want[e] {
+			t.Errorf("exemplar %s is no span's", e)
+		}
+	}
+}
+
+func TestExemplarsOfUnsampledSpans(t *testing.T) {
+	r := newRig(t)
+	r.sample(func(sdktrace.SamplingParameters) sdktrace.SamplingDecision { return sdktrace.RecordOnly })
+	db := r.open("sqlite3", sqliteFile(t))
+	script(t, context.Background(), db)
+	for _, p := range r.collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
+		if len(p.Exemplars) > 0 {
+			t.Errorf("exemplars %v", p.Exemplars)
+		}
+	}
+	r.wantDurations() // recording spans tell their times, sampled or not
+}
+
+func TestReturnedRows(t *testing.T) {
+	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
+		ctx := context.Background()
+		rows, err := db.QueryContext(ctx, s.query, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readUsers(t, rows)
+		var email string
+		if err := db.QueryRowContext(ctx, s.none, 404).Scan(&email); err != sql.ErrNoRows {
+			t.Fatal(err)
+		}
+		if rows, err = db.QueryContext(ctx, s.query, 3); err != nil {
+			t.Fatal(err)
+		}
+		rows.Next()
+		rows.Close()
+		rows, err = db.QueryContext(ctx, s.midway)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+		}
+		midway := rows.Err()
+		rows.Close()
+		if _, err := db.ExecContext(ctx, s.update); err != nil {
+			t.Fatal(err)
+		}
+		start := conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})
+		r.wantSpans(
+			span{name: "SELECT otdb_users", start: start, end: attrs{"db.response.returned_rows": 2}},
+			span{name: "SELECT otdb_users", start: start.with(attrs{"db.query.text": s.none}), end: attrs{"db.response.returned_rows": 0}},
+			span{name: "SELECT otdb_users", start: start, end: attrs{"db.response.returned_rows": 1}},
+			span{
+				name: s.midwaySummary, start: conn.with(attrs{"db.query.summary": s.midwaySummary, "db.query.text": s.midwayText}),
+				end: attrs{"db.response.returned_rows": 2, "error.type": s.midwayCode, "db.response.status_code": s.midwayCode}, err: midway,
+			},
+			span{
+				name:  "UPDATE otdb_users",
+				start: conn.with(attrs{"db.query.summary": "UPDATE otdb_users", "db.query.text": s.updateText}),
+				end:   attrs{"otdb.rows_affected": 2},
+			},
+		)
+		r.wantDurations()
+		bounds := []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000}
+		summary := func(s string, more attrs) attribute.Set {
+			return attribute.NewSet(conn.with(more).with(attrs{"db.query.summary": s}).slice()...)
+		}
+		r.wantMetric(metricdata.Metrics{
+			Name:        "db.client.response.returned_rows",
+			Description: "The actual number of records returned by the database operation.",
+			Unit:        "{row}",
+			Data: whole(histogram(bounds, []observation{
+				{summary("SELECT otdb_users", nil), 2},
+				{summary("SELECT otdb_users", nil), 0},
+				{summary("SELECT otdb_users", nil), 1},
+				{summary(s.midwaySummary, attrs{"error.type": s.midwayCode, "db.response.status_code": s.midwayCode}), 2},
+			})),
+		})
+	}, WithRowCounts())
+}
+
+// whole is the histogram of the same, whole numbers.
+func whole(h metricdata.Histogram[float64]) metricdata.Histogram[int64] {
+	out := metricdata.Histogram[int64]{Temporality: h.Temporality}
+	for _, p := range h.DataPoints {
+		low, _ := p.Min.Value()
+		high, _ := p.Max.Value()
+		out.DataPoints = append(out.DataPoints, metricdata.HistogramDataPoint[int64]{
+			Attributes: p.Attributes, Count: p.Count, Bounds: p.Bounds, BucketCounts: p.BucketCounts, Sum: int64(p.Sum),
+			Min: metricdata.NewExtrema(int64(low)), Max: metricdata.NewExtrema(int64(high)),
+		})
+	}
+	return out
+}
+
+func TestRowCountsAreOffByDefault(t *testing.T) {
+	r := newRig(t)
+	db := r.open("sqlite3", sqliteFile(t))
+	script(t, context.Background(), db)
+	var names []string
+	for name := range r.collect() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	want := []string{
+		"db.client.connection.count", "db.client.operation.duration",
+		"otdb.connection.closed", "otdb.connection.wait.duration", "otdb.connection.waits",
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("metrics %q", names)
+	}
+}
+
+func TestMaxSummaries(t *testing.T) {
+	r := newRig(t)
+	db := r.open("sqlite3", ":memory:", WithMaxSummaries(2))
+	ctx := context.Background()
+	for range 2 {
+		for i := range 4 {
+			if _, err := db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE IF NOT EXISTS otdb_t%d (n INTEGER)", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var names []string
+	for _, s := range r.spans()[1:] { // after CONNECT
+		names = append(names, s.Name())
+	}
+	if want := []string{"CREATE TABLE otdb_t0", "CREATE TABLE otdb_t1", "CREATE TABLE otdb_t2", "CREATE TABLE otdb_t3"}; !slices.Equal(names, append(want, want...)) {
+		t.Errorf("spans %q", names)
+	}
+	counts := make(map[string]uint64)
+	for _, p := range r.collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
+		if v, ok := p.Attributes.Value("db.query.summary"); ok {
+			counts[v.AsString()] += p.Count
+		}
+	}
+	if want := map[string]uint64{"CREATE TABLE otdb_t0": 2, "CREATE TABLE otdb_t1": 2, "_OTHER": 4}; fmt.Sprint(counts) != fmt.Sprint(want) {
+		t.Errorf("points %v, want %v", counts, want)
+	}
+}
+
+// An instrument that cannot be made costs its metric, and nothing else.
+func TestMeterThatFails(t *testing.T) {
+	r := newRig(t)
+	db := r.open("sqlite3", sqliteFile(t), WithMeterProvider(failingMeters{}), WithRowCounts())
+	r.wantHandled(
+		"no histogram db.client.operation.duration\nno histogram db.client.response.returned_rows",
+		"no up-down counter db.client.connection.count",
+	)
+	script(t, context.Background(), db)
+	if n := len(r.spans()); n != 4 {
+		t.Errorf("%d spans", n)
+	}
+	stop, err := ObservePool(db, WithMeterProvider(failingMeters{}))
+	if err == nil {
+		t.Error("no error")
+	}
+	stop()
+}
+
+type failingMeters struct{ mnoop.MeterProvider }
+
+func (failingMeters) Meter(string, ...metric.MeterOption) metric.Meter { return failingMeter{} }
+
+type failingMeter struct{ mnoop.Meter }
+
+func (failingMeter) Float64Histogram(name string, _ ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
+	return nil, fmt.Errorf("no histogram %s", name)
+}
+
+func (failingMeter) Int64Histogram(name string, _ ...metric.Int64HistogramOption) (metric.Int64Histogram, error) {
+	return nil, fmt.Errorf("no histogram %s", name)
+}
+
+func (failingMeter) Int64ObservableUpDownCounter(name string, _ ...metric.Int64ObservableUpDownCounterOption) (metric.Int64ObservableUpDownCounter, error) {
+	if name == "db.client.connection.count" {
+		return nil, fmt.Errorf("no up-down counter %s", name)
+	}
+	return mnoop.Int64ObservableUpDownCounter{}, nil
+}

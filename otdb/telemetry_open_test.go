@@ -1,0 +1,282 @@
+package otdb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/mattn/go-sqlite3"
+)
+
+// sqliteConnector returns a bare connector of SQLite's driver.
+func sqliteConnector(t *testing.T, dsn string) driver.Connector {
+	t.Helper()
+	return dsnConnector{&sqlite3.SQLiteDriver{}, dsn}
+}
+
+var registered atomic.Int64
+
+// freshName returns the name of a driver that nobody has registered.
+func freshName() string { return fmt.Sprintf("otdbtest%d", registered.Add(1)) }
+
+func TestRegisterNames(t *testing.T) {
+	raw := freshName()
+	sql.Register(raw, &sqlite3.SQLiteDriver{})
+	r := newRig(t)
+	for _, want := range []string{raw + "-otdb", raw + "-otdb-2", raw + "-otdb-3"} {
+		name, err := Register(raw, r.options()...)
+		if err != nil || name != want {
+			t.Errorf("Register: %q, %v, want %q", name, err, want)
+		}
+		if !slices.Contains(sql.Drivers(), name) {
+			t.Errorf("%q is not registered", name)
+		}
+	}
+	db, err := sql.Open(raw+"-otdb", sqliteFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.PingContext(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	r.wantSpans(span{name: "CONNECT", start: attrs{"db.system.name": "sqlite", "db.namespace": "shop.db", "db.operation.name": "CONNECT"}})
+	if _, ok := db.Driver().(*sqlite3.SQLiteDriver); !ok {
+		t.Errorf("Driver() is a %T", db.Driver())
+	}
+
+	// An observed driver is observed once, whatever is done with its name.
+	for _, open := range []func() (*sql.DB, error){
+		func() (*sql.DB, error) { return Open(raw+"-otdb", ":memory:", r.options()...) },
+		func() (*sql.DB, error) {
+			name, err := Register(raw+"-otdb", r.options()...)
+			if err != nil {
+				return nil, err
+			}
+			return sql.Open(name, ":memory:")
+		},
+	} {
+		db, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.PingContext(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(r.takeSpans()); n != 1 {
+			t.Errorf("%d spans for one connect", n)
+		}
+		_ = db.Close()
+	}
+}
+
+func TestUnknownDriver(t *testing.T) {
+	_, want := sql.Open("otdb-unknown", "")
+	if _, err := Open("otdb-unknown", ""); err == nil || err.Error() != want.Error() {
+		t.Errorf("Open: %v, want %v", err, want)
+	}
+	if name, err := Register("otdb-unknown"); name != "" || err == nil || err.Error() != want.Error() {
+		t.Errorf("Register: %q, %v, want %v", name, err, want)
+	}
+}
+
+// pickyDriver rejects all DSNs but one.
+type pickyDriver struct{ closed atomic.Int64 }
+
+type pickyError struct{ dsn string }
+
+func (e *pickyError) Error() string { return "bad DSN " + e.dsn }
+
+func (d *pickyDriver) Open(string) (driver.Conn, error) { return nil, driver.ErrBadConn }
+
+func (d *pickyDriver) OpenConnector(dsn string) (driver.Connector, error) {
+	if dsn != "good" {
+		return nil, &pickyError{dsn}
+	}
+	return &pickyConnector{d}, nil
+}
+
+type pickyConnector struct{ d *pickyDriver }
+
+func (c *pickyConnector) Connect(context.Context) (driver.Conn, error) {
+	return (&sqlite3.SQLiteDriver{}).Open(":memory:")
+}
+func (c *pickyConnector) Driver() driver.Driver { return c.d }
+func (c *pickyConnector) Close() error {
+	c.d.closed.Add(1)
+	return io.ErrClosedPipe
+}
+
+func TestDriverThatRejectsTheDSN(t *testing.T) {
+	raw := &pickyDriver{}
+	name := freshName()
+	sql.Register(name, raw)
+	r := newRig(t)
+	_, err := Open(name, "canary", r.options()...)
+	if e, ok := err.(*pickyError); !ok || e.dsn != "canary" {
+		t.Errorf("Open: %v", err)
+	}
+	_, err = Register(name, r.options()...)
+	want := `otdb: Register: the driver "` + name + `" cannot be had without a DSN (bad DSN ); give it to WrapDriver and the result to sql.Register`
+	if err == nil || err.Error() != want {
+		t.Errorf("Register: %v, want %s", err, want)
+	}
+
+	// As the error says.
+	wrapped := freshName()
+	sql.Register(wrapped, WrapDriver(raw, r.options()...))
+	if _, err = sql.Open(wrapped, "canary"); err == nil || err.(*pickyError).dsn != "canary" {
+		t.Errorf("sql.Open: %v", err)
+	}
+	db, err := sql.Open(wrapped, "good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.PingContext(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if db.Driver() != driver.Driver(raw) {
+		t.Errorf("Driver() is a %T", db.Driver())
+	}
+	if err := db.Close(); err != io.ErrClosedPipe || raw.closed.Load() != 1 {
+		t.Errorf("Close: %v, the connector was closed %d times", err, raw.closed.Load())
+	}
+	r.wantSpans(span{name: "CONNECT", start: attrs{"db.system.name": "other_sql", "db.operation.name": "CONNECT"}})
+	r.wantNothingOf("canary")
+
+	// Open has looked the driver up through a connector that it closed.
+	raw.closed.Store(0)
+	if db, err = Open(name, "good", r.options()...); err != nil {
+		t.Fatal(err)
+	}
+	r.wantHandled(io.ErrClosedPipe.Error())
+	if err := db.Close(); err != io.ErrClosedPipe || raw.closed.Load() != 2 {
+		t.Errorf("Close: %v, connectors were closed %d times", err, raw.closed.Load())
+	}
+}
+
+func TestWrapTwiceIsOnce(t *testing.T) {
+	r := newRig(t)
+	d := WrapDriver(&sqlite3.SQLiteDriver{}, r.options()...)
+	if again := WrapDriver(d, WithMaxSummaries(1)); again != d {
+		t.Errorf("WrapDriver has wrapped twice: %T", again)
+	}
+	c, err := d.(driver.DriverContext).OpenConnector(":memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := WrapConnector(c); again != c {
+		t.Errorf("WrapConnector has wrapped twice: %T", again)
+	}
+	db := OpenDB(c, WithPoolName("ignored"))
+	defer db.Close()
+	if err := db.PingContext(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.spans()); n != 1 {
+		t.Errorf("%d spans for one connect", n)
+	}
+	// A connector of one that was wrapped, in the way of another library.
+	if again := WrapConnector(dsnConnector{d, ":memory:"}, r.options()...); again == c {
+		t.Error("it is another connector")
+	}
+}
+
+func TestNilDriversAndConnectors(t *testing.T) {
+	r := newRig(t)
+	if d := WrapDriver(nil); d != nil {
+		t.Errorf("WrapDriver: %v", d)
+	}
+	if c := WrapConnector(nil); c != nil {
+		t.Errorf("WrapConnector: %v", c)
+	}
+	if stop, err := ObservePool(nil); err == nil || stop == nil || err.Error() != "otdb: ObservePool: the database is nil" {
+		t.Errorf("ObservePool: %v", err)
+	}
+	r.wantHandled("otdb: WrapDriver: the driver is nil", "otdb: WrapConnector: the connector is nil")
+}
+
+func TestRaw(t *testing.T) {
+	onSystems(t, func(t *testing.T, s system, _ *rig, db *sql.DB, _ attrs) {
+		want := reflect.TypeFor[*sqlite3.SQLiteConn]()
+		if s.name != "sqlite3" {
+			want = reflect.TypeFor[*stdlib.Conn]()
+		}
+		conn, err := db.Conn(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.Raw(func(c any) error {
+			if raw := Raw(c); reflect.TypeOf(raw) != want {
+				t.Errorf("Raw returns a %T", raw)
+			} else if Raw(raw) != raw {
+				t.Error("Raw of the driver's own connection is another one")
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if Raw(nil) != nil || Raw(7) != 7 {
+			t.Error("Raw changes what is no connection")
+		}
+	})
+}
+
+func TestCopyFromThroughRaw(t *testing.T) {
+	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, _ attrs) {
+		if s.name == "sqlite3" {
+			t.Skip("SQLite has no COPY")
+		}
+		conn, err := db.Conn(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.Raw(func(c any) error {
+			n, err := Raw(c).(*stdlib.Conn).Conn().CopyFrom(context.Background(), pgx.Identifier{"otdb_users"}, []string{"id", "email"},
+				pgx.CopyFromRows([][]any{{int32(10), "canary-10@example.com"}, {int32(11), "canary-11@example.com"}}))
+			if n != 2 {
+				t.Errorf("%d rows copied", n)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r.wantSpans() // the program has gone round us
+	})
+}
+
+// The methods that a program may look for on a driver's connector.
+func TestWrappedDriverOpens(t *testing.T) {
+	r := newRig(t)
+	c, err := WrapDriver(&sqlite3.SQLiteDriver{}, r.options()...).Open(sqliteFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := Raw(c).(*sqlite3.SQLiteConn); !ok {
+		t.Errorf("Raw returns a %T", Raw(c))
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.wantSpans(span{name: "CONNECT", start: attrs{"db.system.name": "sqlite", "db.namespace": "shop.db", "db.operation.name": "CONNECT"}})
+
+	_, err = WrapDriver(brokenDriver{io.ErrNoProgress}, r.options()...).Open("canary")
+	if err != io.ErrNoProgress {
+		t.Errorf("err = %v", err)
+	}
+	if got := r.takeSpans(); len(got) != 1 || !strings.Contains(r.text(got[0]), "status Error") {
+		t.Errorf("spans %v", got)
+	}
+	r.wantNothingOf("canary")
+}
