@@ -1,0 +1,108 @@
+package worker
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+// LinkOption configures [FromCarrier].
+type LinkOption interface{ applyLink(*origin) }
+
+type linkOptionFunc func(*origin)
+
+func (f linkOptionFunc) applyLink(o *origin) { f(o) }
+
+// WithAsParent makes the span that was injected the parent of the task's span,
+// instead of a link from it. Use it where a task is one step of a request that
+// waits for it.
+func WithAsParent() LinkOption {
+	return linkOptionFunc(func(o *origin) { o.parent = true })
+}
+
+// origin is where a task that comes off a queue was put into it.
+type origin struct {
+	carrier propagation.TextMapCarrier
+	parent  bool
+}
+
+// Inject writes the trace context and baggage of ctx into c, such as the
+// headers of a message, for [FromCarrier] to read where the message is worked
+// on. It uses the propagator of the runner of the task that ctx belongs to, or
+// of the default one.
+func Inject(ctx context.Context, c propagation.TextMapCarrier) {
+	if ctx == nil || c == nil {
+		return
+	}
+	defer guard("injecting a trace context")
+	r := defaultRunner.Load()
+	if t := taskOf(ledger.FromContext(ctx)); t != nil {
+		r = t.runner
+	}
+	r.propagator().Inject(ctx, c)
+}
+
+// FromCarrier says that the task was put into a queue with [Inject]. Its span
+// is the root of a trace of its own, of the kind consumer, and linked to the
+// span that was injected: a queue may hold a task for days, and deliver it more
+// than once. [WithAsParent] continues the trace instead. Baggage reaches the
+// task in both cases.
+//
+// A carrier without a trace context is no mistake: the span is then a root
+// without a link or, with [WithAsParent], a child of the span in its context.
+func FromCarrier(c propagation.TextMapCarrier, opts ...LinkOption) TaskOption {
+	o := &origin{carrier: c}
+	for _, opt := range opts {
+		if opt != nil {
+			opt.applyLink(o)
+		}
+	}
+	return taskOptionFunc(func(c *taskConfig) { c.origin = o })
+}
+
+// apply adds where the task comes from to its span's options, and returns the
+// context to start the span in.
+func (o *origin) apply(ctx context.Context, r *Runner, opts []trace.SpanStartOption) (context.Context, []trace.SpanStartOption) {
+	local := trace.SpanFromContext(ctx)
+	// The span in ctx is not what the carrier holds.
+	remote := o.extract(trace.ContextWithSpan(ctx, nil), r)
+	sc := trace.SpanContextFromContext(remote)
+	if o.parent {
+		if sc.IsValid() {
+			return remote, opts
+		}
+		return trace.ContextWithSpan(remote, local), opts
+	}
+	opts = append(opts, trace.WithNewRoot())
+	if sc.IsValid() {
+		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: sc}))
+	}
+	return remote, opts
+}
+
+// extract reads the carrier. What a propagator or a carrier does wrong leaves
+// ctx as it is.
+func (o *origin) extract(ctx context.Context, r *Runner) (out context.Context) {
+	out = ctx
+	if o.carrier == nil {
+		return out
+	}
+	defer guard("extracting a trace context")
+	if c := r.propagator().Extract(ctx, o.carrier); c != nil {
+		out = c
+	}
+	return out
+}
+
+// propagator returns how trace contexts travel. A nil runner is the default one
+// that nobody has asked for yet.
+func (r *Runner) propagator() propagation.TextMapPropagator {
+	if r != nil && r.config.propagator != nil {
+		return r.config.propagator
+	}
+	return otel.GetTextMapPropagator()
+}

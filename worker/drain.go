@@ -1,0 +1,193 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// ErrDraining is returned for a task that was not run because its runner is
+// draining.
+var ErrDraining = errors.New("worker: the runner is draining, the task was not run")
+
+// DrainError says which tasks were running when [Runner.Drain] gave up.
+type DrainError struct {
+	Running []RunningTask // the oldest first
+	Err     error         // why the context was done
+}
+
+// RunningTask is a task that has not ended yet.
+type RunningTask struct {
+	Name string        // the name as its span has it
+	ID   string        // as given to WithID
+	Age  time.Duration // how long it has run
+}
+
+// maxListed is how many tasks the text of a DrainError names.
+const maxListed = 5
+
+// Error implements error.
+func (e *DrainError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "worker: %d tasks still running: ", len(e.Running))
+	for i, t := range e.Running {
+		if i == maxListed {
+			b.WriteString(", …")
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(t.Name)
+		if t.ID != "" {
+			b.WriteString(" " + t.ID)
+		}
+		fmt.Fprintf(&b, " (%v)", t.Age)
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	return b.String()
+}
+
+// Unwrap returns why the context was done.
+func (e *DrainError) Unwrap() error { return e.Err }
+
+// Drain stops the runner: tasks that start from now on are not run, and return
+// [ErrDraining]. It waits until the running ones have ended and all of their
+// telemetry is recorded, then takes the runner's gauges off its meter provider.
+// Tasks that start within a running one still run: without them it could not
+// end.
+//
+// If ctx is done first, the error is a *[DrainError]. Drain may be called again
+// to go on waiting. A runner that has been drained stays so.
+func (r *Runner) Drain(ctx context.Context) error {
+	if r == nil || r.config == nil {
+		r = Default()
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	r.draining.Store(true)
+	if r.settle() {
+		return nil
+	}
+	select {
+	case <-r.idle:
+		return nil
+	case <-ctx.Done():
+	}
+	running := r.running()
+	if r.settle() {
+		return nil
+	}
+	return &DrainError{Running: running, Err: context.Cause(ctx)}
+}
+
+// admit lets a task begin unless the runner is draining.
+//
+// A task that sees that it is not, under its shard's mutex, is in the shard's
+// list before Drain, which sets the flag first, can look there.
+func (r *Runner) admit(t *task) bool {
+	s := t.name.gauge.shard()
+	t.shard = s
+	s.mu.Lock()
+	if !r.draining.Load() {
+		s.link(t)
+		s.mu.Unlock()
+		return true
+	}
+	s.mu.Unlock()
+	return r.admitNested(t)
+}
+
+// admitNested lets a task begin in spite of draining if it starts within one of
+// the runner that is running. The mutex keeps the runner from settling between
+// the look at that one and the entry of this one.
+func (r *Runner) admitNested(t *task) bool {
+	r.drainMu.Lock()
+	defer r.drainMu.Unlock()
+	p := t.parent
+	for p != nil && (p.runner != r || !p.isRunning()) {
+		p = p.parent
+	}
+	if p == nil {
+		return false
+	}
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	t.shard.link(t)
+	return true
+}
+
+func (t *task) isRunning() bool {
+	t.shard.mu.Lock()
+	defer t.shard.mu.Unlock()
+	return t.running
+}
+
+// dismiss takes a task off the list that ended at that reading of the clock.
+func (r *Runner) dismiss(t *task, succeeded bool, end time.Duration) {
+	s := t.shard
+	s.mu.Lock()
+	s.unlink(t)
+	if succeeded {
+		s.succeed(end)
+	}
+	s.mu.Unlock()
+	if r.draining.Load() {
+		r.settle()
+	}
+}
+
+// settle reports whether the draining runner has no task left. The first time
+// it gives back the runner's gauges.
+func (r *Runner) settle() bool {
+	r.drainMu.Lock()
+	defer r.drainMu.Unlock()
+	if r.drained {
+		return true
+	}
+	if len(r.running()) > 0 {
+		return false
+	}
+	r.drained = true
+	r.leave()
+	close(r.idle)
+	return true
+}
+
+// leave takes the runner's names and callbacks off the gauges.
+func (r *Runner) leave() {
+	defer guard("unregistering gauges")
+	r.names.close()
+	if err := r.leaveGauges(); err != nil {
+		handle(fmt.Errorf("worker: unregistering gauges: %w", err))
+	}
+}
+
+// running returns the runner's running tasks, the oldest first.
+func (r *Runner) running() []RunningTask {
+	now := r.config.clock()
+	var out []RunningTask
+	for _, k := range r.names.all() {
+		for i := range k.gauge.shards {
+			out = k.gauge.shards[i].running(out, r, now)
+		}
+	}
+	slices.SortFunc(out, func(a, b RunningTask) int { return cmp.Compare(b.Age, a.Age) })
+	return out
+}
+
+func (s *shard) running(out []RunningTask, r *Runner, now time.Duration) []RunningTask {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := s.first; t != nil; t = t.next {
+		if t.runner == r {
+			out = append(out, RunningTask{Name: t.label(), ID: t.options.id, Age: now - t.started})
+		}
+	}
+	return out
+}

@@ -1,0 +1,358 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+func query(ctx context.Context, summary string, n int, d time.Duration) {
+	for range n {
+		ledger.FromContext(ctx).Record(ledger.Entry{Summary: summary, Statement: true, Rows: 1, Duration: d})
+	}
+}
+
+// openRows is a result set that nobody closes.
+type openRows struct {
+	ledger.OpenRows
+	summary string
+	read    int64
+	ended   int
+}
+
+func (r *openRows) EndLeaked() (ledger.Leak, bool) {
+	r.ended++
+	return ledger.Leak{Summary: r.summary, Rows: r.read}, true
+}
+
+func open(ctx context.Context, summary string, read int64) *openRows {
+	r := &openRows{summary: summary, read: read}
+	ledger.FromContext(ctx).Open(&r.OpenRows, r)
+	return r
+}
+
+// foundMetric makes the metric of the findings of the task "load".
+func foundMetric(byKind map[string]int64) metricdata.Metrics {
+	sum := metricdata.Sum[int64]{Temporality: metricdata.CumulativeTemporality, IsMonotonic: true}
+	for kind, n := range byKind {
+		sum.DataPoints = append(sum.DataPoints, metricdata.DataPoint[int64]{
+			Attributes: set(kv{"worker.task.name": "load", "worker.finding.kind": kind}), Value: n,
+		})
+	}
+	return metricdata.Metrics{
+		Name:        "worker.task.findings",
+		Description: "What worker tasks did to their databases and should not.",
+		Unit:        "{finding}",
+		Data:        sum,
+	}
+}
+
+// wantFindings checks the events, the records and the metric of the findings of
+// the one span.
+func (b *backend) wantFindings(want ...kv) {
+	b.t.Helper()
+	spans := b.ended()
+	var events []event
+	var records []record
+	byKind := make(map[string]int64)
+	for _, w := range want {
+		events = append(events, event{"worker.finding", w})
+		logged := kv{"worker.task.name": "load"}
+		for k, v := range w {
+			logged[k] = v
+		}
+		records = append(records, record{slog.LevelWarn, "task finding", "load", logged})
+		byKind[w["worker.finding.kind"].(string)]++
+	}
+	wantEqual(b.t, "events", spans[len(spans)-1].Events, events)
+	b.wantLog(records...)
+	got := b.collect()["worker.task.findings"]
+	if len(want) == 0 {
+		wantEqual(b.t, "metric", got, metricdata.Metrics{})
+		return
+	}
+	b.wantMetric(foundMetric(byKind))
+}
+
+func TestRepeatedStatement(t *testing.T) {
+	for name, tc := range map[string]struct {
+		opts []Option
+		want []kv
+	}{
+		"default": {nil, []kv{
+			{"worker.finding.kind": "repeated_statement", "worker.finding.count": int64(21), "db.query.summary": "SELECT imports"},
+			{"worker.finding.kind": "repeated_statement", "worker.finding.count": int64(20), "db.query.summary": "SELECT packages"},
+		}},
+		"option": {[]Option{WithRepeatedStatements(21)}, []kv{
+			{"worker.finding.kind": "repeated_statement", "worker.finding.count": int64(21), "db.query.summary": "SELECT imports"},
+		}},
+		"off": {[]Option{WithRepeatedStatements(0)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				b := newBackend(t, tc.opts...)
+				_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+					query(ctx, "SELECT packages", 20, 0)
+					query(ctx, "SELECT imports", 21, 0)
+					query(ctx, "SELECT modules", 19, 0)
+					query(ctx, "", 50, 0)
+					return nil
+				})
+				b.wantFindings(tc.want...)
+				if s := b.ended()[0]; s.Status != "" || s.Attributes["worker.task.result"] != "success" {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
+// What a nested task reports is not reported again around it; what only the
+// sum of them shows is reported there.
+func TestRepeatedStatementNested(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t)
+		_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+			_ = b.runner.Run(ctx, "inner", func(ctx context.Context) error {
+				query(ctx, "SELECT packages", 25, 0)
+				return nil
+			})
+			for range 20 {
+				_ = b.runner.Run(ctx, "one", func(ctx context.Context) error {
+					query(ctx, "SELECT imports", 1, 0)
+					return nil
+				})
+			}
+			return nil
+		})
+		got := make(kv)
+		for _, s := range b.ended() {
+			for _, e := range s.Events {
+				got[s.Name+" "+e.Attributes["db.query.summary"].(string)] = e.Attributes["worker.finding.count"]
+			}
+		}
+		wantEqual(t, "findings", got, kv{"inner SELECT packages": int64(25), "load SELECT imports": int64(20)})
+	})
+}
+
+func TestSlowStatement(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t, WithSlowStatements(time.Second))
+		_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+			query(ctx, "SELECT packages", 1, time.Second)
+			query(ctx, "SELECT packages", 1, 2*time.Second)
+			query(ctx, "SELECT imports", 1, time.Second-1)
+			query(ctx, "", 1, 3*time.Second)
+			return nil
+		})
+		b.wantFindings(
+			kv{"worker.finding.kind": "slow_statement", "worker.finding.count": int64(1), "worker.finding.slowest": 3.},
+			kv{"worker.finding.kind": "slow_statement", "worker.finding.count": int64(2), "worker.finding.slowest": 2., "db.query.summary": "SELECT packages"},
+		)
+	})
+}
+
+func TestRowsLeaked(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t)
+		var rows []*openRows
+		_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+			_ = b.runner.Run(ctx, "inner", func(ctx context.Context) error {
+				rows = append(rows, open(ctx, "SELECT packages", 3), open(ctx, "SELECT imports", 0), open(ctx, "SELECT packages", 4))
+				closed := open(ctx, "SELECT modules", 1)
+				ledger.FromContext(ctx).Close(&closed.OpenRows)
+				return nil
+			})
+			// Rows may pass to the task around the one that opened them.
+			for _, r := range rows {
+				if r.ended > 0 {
+					t.Error("ended with the inner task")
+				}
+			}
+			return nil
+		})
+		b.wantFindings(
+			kv{"worker.finding.kind": "rows_leaked", "worker.finding.count": int64(2), "worker.finding.rows": int64(7), "db.query.summary": "SELECT packages"},
+			kv{"worker.finding.kind": "rows_leaked", "worker.finding.count": int64(1), "worker.finding.rows": int64(0), "db.query.summary": "SELECT imports"},
+		)
+		for _, r := range rows {
+			if r.ended != 1 {
+				t.Errorf("ended %d times", r.ended)
+			}
+		}
+	})
+}
+
+// A failure is recorded beside the findings, and the span ends when the
+// function does, however long it takes to report.
+func TestFindingsOfFailure(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t, WithErrorText(func(err error) string {
+			time.Sleep(time.Second)
+			return err.Error()
+		}))
+		_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+			time.Sleep(took)
+			query(ctx, "SELECT packages", 20, 0)
+			return errTyped
+		})
+		s := b.ended()[0]
+		if len(s.Events) != 2 || s.Events[0].Name != "worker.finding" || s.Events[1].Name != "exception" || s.Duration != took {
+			t.Errorf("%+v", s)
+		}
+		if sum := b.collect()["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; sum != took.Seconds() {
+			t.Errorf("duration %v", sum)
+		}
+	})
+}
+
+// How much a task reports is bounded.
+func TestFindingsBounded(t *testing.T) {
+	b := newBackend(t, WithSlowStatements(1))
+	_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+		for i := range 2 * maxFindings {
+			query(ctx, fmt.Sprint("SELECT ", i), 20, 1)
+			open(ctx, fmt.Sprint("SELECT ", i), 0)
+		}
+		return nil
+	})
+	b.wantMetric(foundMetric(map[string]int64{"repeated_statement": maxFindings, "rows_leaked": maxFindings, "slow_statement": maxFindings}))
+	if n := len(b.ended()[0].Events); n != 3*maxFindings {
+		t.Errorf("%d events", n)
+	}
+}
+
+// What a detached task does is its own, and so are its rows.
+func TestDetached(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t)
+		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "value"), took)
+		defer cancel()
+		var f *Future[int]
+		var rows *openRows
+		_ = b.runner.Run(ctx, "outer", func(ctx context.Context) error {
+			f = Go(ctx, "detached", func(ctx context.Context) (int, error) {
+				time.Sleep(2 * took)
+				query(ctx, "SELECT packages", 1, 0)
+				rows = open(ctx, "SELECT packages", 0)
+				if _, ok := ctx.Deadline(); ok || ctx.Err() != nil || ctx.Value(key{}) != "value" {
+					t.Errorf("%v", ctx)
+				}
+				return 0, ctx.Err()
+			}, WithDetached(), WithRunner(b.runner))
+			_, err := f.Wait()
+			return err
+		})
+		if rows.ended != 1 {
+			t.Errorf("the rows ended %d times", rows.ended)
+		}
+		spans := b.ended()
+		if spans[0].Parent != "outer" || spans[0].Attributes["worker.task.db.operations"] != int64(1) || len(spans[0].Events) != 1 {
+			t.Errorf("%+v", spans[0])
+		}
+		if _, ok := spans[1].Attributes["worker.task.db.operations"]; ok {
+			t.Errorf("%+v", spans[1])
+		}
+	})
+}
+
+// The ledger may have been put into the context by something else.
+func TestForeignLedger(t *testing.T) {
+	b := newBackend(t)
+	foreign := ledger.New(nil, "foreign")
+	_ = b.runner.Run(ledger.NewContext(t.Context(), foreign), "load", func(ctx context.Context) error {
+		query(ctx, "SELECT packages", 3, 0)
+		return fails(ctx)
+	})
+	if n := foreign.Totals().Operations; n != 3 {
+		t.Errorf("%d operations", n)
+	}
+}
+
+// A ledger that panics costs the account.
+func TestLedgerPanics(t *testing.T) {
+	f := recordFaults(t)
+	b := newBackend(t)
+	if err := b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+		r := new(ledger.OpenRows)
+		ledger.FromContext(ctx).Open(r, panickingRows{})
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	f.want(t, "panic while closing a task's ledger")
+	b.ended()
+}
+
+type panickingRows struct{}
+
+func (panickingRows) EndLeaked() (ledger.Leak, bool) { panic("rows") }
+
+func TestLabels(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		f := recordFaults(t)
+		b := newBackend(t, WithLabels("tenant", "queue"))
+		for range 2 {
+			_ = b.runner.Run(t.Context(), "load", nothing, WithLabel("tenant", "acme\xff"), WithLabel("user", "17"))
+			_ = b.runner.Run(t.Context(), "load", fails, WithLabel("tenant", "acme"), WithLabel("queue", "q"))
+			_ = b.runner.Run(t.Context(), "load", nothing)
+		}
+		f.want(t, `worker: label "user" was not declared with WithLabels`)
+		b.wantMetrics(
+			durationMetric(
+				histogram(durationBuckets, kv{"worker.task.name": "load", "worker.task.result": "success", "tenant": "acme\uFFFD"}, 0., 0),
+				histogram(durationBuckets, kv{
+					"worker.task.name": "load", "worker.task.result": "failure", "error.type": "*worker.typedError", "tenant": "acme", "queue": "q",
+				}, 0., 0),
+				histogram(durationBuckets, kv{"worker.task.name": "load", "worker.task.result": "success"}, 0., 0),
+			),
+			activeMetric(map[string]int64{"load": 0}),
+		)
+		s := b.ended()[0]
+		if _, ok := s.Attributes["user"]; ok || s.Attributes["tenant"] != "acme\uFFFD" {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestUndeclaredLabelsBounded(t *testing.T) {
+	f := recordFaults(t)
+	b := newBackend(t)
+	for i := range 2 * maxUndeclared {
+		b.runner.declared([]attribute.KeyValue{attribute.String(fmt.Sprint("label", i), "x")})
+	}
+	if n := len(f.errs); n != maxUndeclared {
+		t.Errorf("%d faults", n)
+	}
+}
+
+func TestQueueDuration(t *testing.T) {
+	for _, noSpan := range []bool{false, true} {
+		inBubble(t, func(t *testing.T) {
+			b := newBackend(t)
+			if noSpan {
+				b = newBackend(t, WithTracerProvider(nilSpans{}))
+			}
+			now := time.Now()
+			time.Sleep(took)
+			_ = b.runner.Run(t.Context(), "load", nothing, WithEnqueuedAt(now))
+			_ = b.runner.Run(t.Context(), "load", nothing, WithEnqueuedAt(now.Add(time.Hour)))
+			b.wantMetric(metricdata.Metrics{
+				Name:        "worker.task.queue.duration",
+				Description: "Time that worker tasks waited in a queue before they started.",
+				Unit:        "s",
+				Data: metricdata.Histogram[float64]{
+					Temporality: metricdata.CumulativeTemporality,
+					DataPoints:  []metricdata.HistogramDataPoint[float64]{histogram(durationBuckets, kv{"worker.task.name": "load"}, took.Seconds(), 0)},
+				},
+			})
+		})
+	}
+}

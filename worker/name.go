@@ -1,0 +1,187 @@
+package worker
+
+import (
+	"errors"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	// unnamed stands for an empty task name.
+	unnamed = "unnamed"
+	// overflowName is shared in metrics by the names beyond the limit.
+	overflowName = "_OTHER"
+)
+
+var errNoName = errors.New("worker: a task has no name")
+
+// names holds what the tasks of one name share, for the names of one runner.
+// Looking one up takes no lock and no allocation; the map is copied when a name
+// is added, which happens at most config.maxTaskNames times.
+type names struct {
+	limit int
+	group *gaugeGroup
+
+	known atomic.Pointer[map[string]*name]
+
+	overflow atomic.Pointer[name] // there once all the others are
+
+	mu       sync.Mutex
+	reported bool // that there was a task without a name
+}
+
+func newNames(limit int, group *gaugeGroup) *names {
+	n := &names{limit: limit, group: group}
+	n.known.Store(&map[string]*name{})
+	return n
+}
+
+// get returns what is known of the tasks of that name, and the name as spans
+// have it.
+func (n *names) get(raw string) (*name, string) {
+	if k := (*n.known.Load())[raw]; k != nil {
+		return k, k.span
+	}
+	if o := n.overflow.Load(); o != nil && raw != "" {
+		return o, valid(raw)
+	}
+	return n.add(raw)
+}
+
+func (n *names) add(raw string) (*name, string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	known := *n.known.Load()
+	if k := known[raw]; k != nil {
+		return k, k.span
+	}
+	span := valid(raw)
+	if raw == "" {
+		span = unnamed
+		if !n.reported {
+			n.reported = true
+			handle(errNoName)
+		}
+	}
+	if len(known) >= n.limit {
+		if n.overflow.Load() == nil {
+			n.overflow.Store(newName(overflowName, n.group))
+		}
+		return n.overflow.Load(), span
+	}
+	k := newName(span, n.group)
+	known = maps.Clone(known)
+	known[raw] = k
+	n.known.Store(&known)
+	return k, span
+}
+
+// close gives back the gauges of all names. Names that are added later, by tasks
+// that a drained runner does not run, have gauges that nobody looks at.
+func (n *names) close() {
+	n.mu.Lock()
+	group := n.group
+	n.group = group.apart()
+	n.mu.Unlock()
+	for _, k := range n.all() {
+		group.release(k.gauge)
+	}
+}
+
+// all returns every name so far, the one for the overflow included.
+func (n *names) all() []*name {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var out []*name
+	for _, k := range *n.known.Load() {
+		out = append(out, k)
+	}
+	if o := n.overflow.Load(); o != nil {
+		out = append(out, o)
+	}
+	return out
+}
+
+// name is what the tasks of one name share: everything about them that does
+// not change from task to task is made once.
+type name struct {
+	span  string             // the name as spans have it
+	kv    attribute.KeyValue // worker.task.name in metrics
+	gauge *gauge
+
+	add     []metric.AddOption
+	record  []metric.RecordOption
+	results [len(resultNames)][]metric.RecordOption // by a result without an error.type
+
+	// The options of spans, by the code of the function: a name may have
+	// several.
+	start [4]atomic.Pointer[startOptions]
+}
+
+// startOptions are the options of a span whose task has none.
+type startOptions struct {
+	span string
+	pc   uintptr
+	opts []trace.SpanStartOption
+}
+
+func newName(span string, group *gaugeGroup) *name {
+	k := &name{span: span, kv: keyTaskName.String(span), gauge: group.gauge(span)}
+	set := metric.WithAttributeSet(attribute.NewSet(k.kv))
+	k.add = []metric.AddOption{set}
+	k.record = []metric.RecordOption{set}
+	for r := range k.results {
+		k.results[r] = []metric.RecordOption{metric.WithAttributeSet(k.set(result(r), "", nil))}
+	}
+	return k
+}
+
+// set returns the attributes of worker.task.duration.
+func (k *name) set(r result, errorType string, labels []attribute.KeyValue) attribute.Set {
+	kv := make([]attribute.KeyValue, 0, 3+len(labels))
+	kv = append(kv, labels...)
+	kv = append(kv, k.kv, resultAttributes[r][0])
+	if errorType != "" {
+		kv = append(kv, semconv.ErrorTypeKey.String(errorType))
+	}
+	return attribute.NewSet(kv...)
+}
+
+// duration returns the options of a record of worker.task.duration.
+func (k *name) duration(r result, errorType string, labels []attribute.KeyValue) []metric.RecordOption {
+	if errorType == "" && len(labels) == 0 {
+		return k.results[r]
+	}
+	return []metric.RecordOption{metric.WithAttributeSet(k.set(r, errorType, labels))}
+}
+
+// startOptions returns the options of the span of a task without options. span
+// differs from k.span if k stands for the overflow.
+func (k *name) startOptions(span string, pc uintptr) []trace.SpanStartOption {
+	slot := &k.start[(pc>>5)%uintptr(len(k.start))]
+	if s := slot.Load(); s != nil && s.pc == pc && s.span == span {
+		return s.opts
+	}
+	s := &startOptions{
+		span: span,
+		pc:   pc,
+		opts: []trace.SpanStartOption{trace.WithAttributes(startAttributes(nil, span, pc)...)},
+	}
+	slot.Store(s)
+	return s.opts
+}
+
+// startAttributes adds what every task's span has from its start on.
+func startAttributes(kv []attribute.KeyValue, span string, pc uintptr) []attribute.KeyValue {
+	kv = append(kv, keyTaskName.String(span))
+	if function := functionName(pc); function != "" {
+		kv = append(kv, semconv.CodeFunctionName(function))
+	}
+	return kv
+}

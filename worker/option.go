@@ -1,0 +1,204 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+const (
+	defaultMaxTaskNames       = 200
+	defaultRepeatedStatements = 20
+
+	// flushTimeout bounds how long a panic waits for the flush.
+	flushTimeout = 5 * time.Second
+)
+
+// Option configures a [Runner].
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// config is made once for a runner and never changes after that.
+type config struct {
+	tracerProvider trace.TracerProvider
+	meterProvider  metric.MeterProvider
+	propagator     propagation.TextMapPropagator
+	logger         *slog.Logger
+
+	errorText     func(error) string
+	flush         func(context.Context) error
+	recoverPanics bool
+
+	labels        []string
+	expectedTasks []string
+	maxTaskNames  int
+
+	repeatedStatements int64
+	slowStatements     time.Duration
+
+	clock func() time.Duration // monotonic, since some fixed time
+	now   func() time.Time     // the wall clock
+
+	errs []error
+}
+
+// processStart anchors the default clock: a reading since a fixed time costs
+// half of what time.Now does.
+var processStart = time.Now()
+
+func newConfig(opts []Option) *config {
+	c := &config{
+		maxTaskNames:       defaultMaxTaskNames,
+		repeatedStatements: defaultRepeatedStatements,
+		clock:              func() time.Duration { return time.Since(processStart) },
+		now:                time.Now,
+	}
+	for _, o := range opts {
+		if o != nil {
+			o.apply(c)
+		}
+	}
+	if n := len(c.expectedTasks); n > c.maxTaskNames {
+		c.mistake("%d expected tasks, but at most %d task names", n, c.maxTaskNames)
+	}
+	return c
+}
+
+func (c *config) mistake(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("worker: "+format, args...))
+}
+
+func (c *config) err() error { return errors.Join(c.errs...) }
+
+// WithTracerProvider sets where spans come from. Nil, the default, means the
+// global provider, whether it is set before or after [New].
+func WithTracerProvider(p trace.TracerProvider) Option {
+	return optionFunc(func(c *config) { c.tracerProvider = p })
+}
+
+// WithMeterProvider sets where instruments come from. Nil, the default, means
+// the global provider, whether it is set before or after [New].
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return optionFunc(func(c *config) { c.meterProvider = p })
+}
+
+// WithPropagator sets how [Inject] and [FromCarrier] write and read a trace
+// context. Nil, the default, means the global propagator, looked up at each
+// call. OpenTelemetry's own default for that one carries nothing.
+func WithPropagator(p propagation.TextMapPropagator) Option {
+	return optionFunc(func(c *config) { c.propagator = p })
+}
+
+// WithLogger sets where failures (ERROR) and findings (WARN) are logged, with
+// the task's context. Nil, the default, means [slog.Default], looked up for
+// each record.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) { c.logger = l })
+}
+
+// WithErrorText sets the function that makes an error's text fit for spans and
+// logs, instead of errs.Message. It is called with what a task returned, with
+// an *errs.PanicError for a panic, and with the cause of a cancellation, from
+// any goroutine. If it panics the error's type is used as its text. Nil means
+// the default.
+func WithErrorText(f func(error) string) Option {
+	return optionFunc(func(c *config) { c.errorText = f })
+}
+
+// WithFlush sets a function that brings out what the exporters still hold, such
+// as a tracer provider's ForceFlush. It is called when a panic is about to
+// leave a task, after the task's span and metrics have been recorded, because
+// the panic may end the process. The panic waits for it for at most five
+// seconds, which its context knows too. Its error goes to otel.Handle. Nil
+// means no flush.
+func WithFlush(f func(context.Context) error) Option {
+	return optionFunc(func(c *config) { c.flush = f })
+}
+
+// WithRecoverPanics turns the panic of a task into an error, an
+// *errs.PanicError, which the task returns. Without it, the same value panics
+// on after it has been recorded.
+func WithRecoverPanics() Option {
+	return optionFunc(func(c *config) { c.recoverPanics = true })
+}
+
+// WithLabels declares the attributes of worker.task.duration that tasks may set
+// with [WithLabel]. Every combination of values is a time series of its own, so
+// labels should have few values. An empty key, and one that the metric has
+// anyway, are mistakes.
+func WithLabels(keys ...string) Option {
+	return optionFunc(func(c *config) {
+		for _, k := range keys {
+			switch attribute.Key(k) {
+			case "", keyTaskName, keyTaskResult, semconv.ErrorTypeKey:
+				c.mistake("%q cannot be a label", k)
+			default:
+				c.labels = append(c.labels, k)
+			}
+		}
+	})
+}
+
+// WithExpectedTasks names tasks that should succeed from time to time. They
+// have a worker.task.last_success.timestamp from the start of the runner, so
+// that an alert finds a task that never ran. An empty name is a mistake, and so
+// are more names than [WithMaxTaskNames] allows.
+func WithExpectedTasks(names ...string) Option {
+	return optionFunc(func(c *config) {
+		if slices.Contains(names, "") {
+			c.mistake("an expected task has no name")
+		}
+		c.expectedTasks = append(c.expectedTasks, names...)
+	})
+}
+
+// WithMaxTaskNames sets how many distinct task names the metrics tell apart;
+// those that come later share the name _OTHER. The default is 200. Spans always
+// have the task's own name. Less than one is a mistake.
+func WithMaxTaskNames(n int) Option {
+	return optionFunc(func(c *config) {
+		if n < 1 {
+			c.mistake("at most %d task names: must be at least 1", n)
+			return
+		}
+		c.maxTaskNames = n
+	})
+}
+
+// WithRepeatedStatements sets how often statements of one summary must run in a
+// task to make a finding of the kind repeated_statement. The default is 20;
+// zero turns the finding off. Less is a mistake.
+func WithRepeatedStatements(n int) Option {
+	return optionFunc(func(c *config) {
+		if n < 0 {
+			c.mistake("repeated statements: %d is negative", n)
+			return
+		}
+		c.repeatedStatements = int64(n)
+	})
+}
+
+// WithSlowStatements sets the time inside the driver from which a statement
+// makes a finding of the kind slow_statement. Zero, the default, turns the
+// finding off. Less is a mistake.
+func WithSlowStatements(d time.Duration) Option {
+	return optionFunc(func(c *config) {
+		if d < 0 {
+			c.mistake("slow statements: %v is negative", d)
+			return
+		}
+		c.slowStatements = d
+	})
+}

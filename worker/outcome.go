@@ -1,0 +1,172 @@
+package worker
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/taskspan/taskspan/errs"
+)
+
+// ErrGoexit is what [Future] and [Group] return for a task that ended its
+// goroutine with runtime.Goexit.
+var ErrGoexit = errors.New("worker: task ended its goroutine with runtime.Goexit")
+
+// typeGoexit is the error.type of ErrGoexit.
+const typeGoexit = "runtime.Goexit"
+
+// Skip marks err as a reason not to do the task, which is no failure: the
+// result is skip, the span's status stays unset, nothing is logged, and Run
+// returns err itself. A nil err skips without giving a reason.
+//
+// If the task's function wraps what Skip returns, the result is skip too, and
+// Run returns the wrapping error as it is. An error that joins it with others is
+// an error: one of those may be a failure.
+func Skip(err error) error { return &skipError{err} }
+
+type skipError struct{ err error }
+
+func (e *skipError) Error() string {
+	if e.err == nil {
+		return "worker: task skipped"
+	}
+	return e.err.Error()
+}
+
+func (e *skipError) Unwrap() error { return e.err }
+
+// isSkip reports whether err is a skip, or wraps nothing but one.
+func isSkip(err error) bool {
+	for range maxErrorNodes {
+		switch e := err.(type) { //nolint:errorlint // errors.As looks into joined errors too
+		case *skipError:
+			return true
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// result is how a task ended.
+type result uint8
+
+const (
+	success result = iota
+	failure
+	panicked
+	cancellation
+	timeout
+	skipped
+)
+
+// resultNames are the values of worker.task.result.
+var resultNames = [...]string{
+	success:      "success",
+	failure:      "failure",
+	panicked:     "panic",
+	cancellation: "cancellation",
+	timeout:      "timeout",
+	skipped:      "skip",
+}
+
+// resultAttributes holds worker.task.result, by result.
+var resultAttributes = func() (kv [len(resultNames)][]attribute.KeyValue) {
+	for r, name := range resultNames {
+		kv[r] = []attribute.KeyValue{keyTaskResult.String(name)}
+	}
+	return kv
+}()
+
+// outcome is what became of a task.
+type outcome struct {
+	result result
+	// err is what is reported: what the function returned, a panic as an
+	// *errs.PanicError, or ErrGoexit. It is nil unless the result is a
+	// failure, a panic or a timeout.
+	err error
+	// errorType is the error.type, "" if err is nil.
+	errorType string
+	// known is what err has been recorded as if a task within this one has, and
+	// arrives what the tasks around this one see of it.
+	known, arrives error
+	// cause is why the context was done, if that is what ended the task.
+	cause error
+}
+
+// succeeded is the outcome of a task whose function returned nil.
+var succeeded = outcome{result: success}
+
+// judge says what it means that the task's function returned an error.
+func (t *task) judge(err error) (o outcome) {
+	// Is, As, Unwrap and Error are methods of the application's errors.
+	defer func() {
+		if v := recover(); v != nil {
+			handlePanic("classifying an error", v, nil)
+			o = outcome{result: failure, err: err, known: err, arrives: err, errorType: semconv.ErrorTypeOther.Value.AsString()}
+		}
+	}()
+	if isSkip(err) {
+		return outcome{result: skipped}
+	}
+	class := errs.Classify(err)
+	o = outcome{err: err, known: err, arrives: err, errorType: class.Type}
+	if o.errorType == "" {
+		o.errorType = semconv.ErrorTypeOther.Value.AsString()
+	}
+	o.result = t.interruption(err, &class)
+	switch o.result {
+	case cancellation:
+		return outcome{result: cancellation, cause: context.Cause(t.context())}
+	case timeout:
+		o.cause = context.Cause(t.context())
+	}
+	return o
+}
+
+// interruption tells an error that says that the task's context is done from a
+// failure. Without a context that is done it is a failure: a timeout of the
+// function's own making, or a server's. With the code of a database, that one
+// decides: a constraint that was violated is not undone by a cancellation.
+func (t *task) interruption(err error, class *errs.Class) result {
+	done := t.context().Err()
+	if done == nil {
+		return failure
+	}
+	var isCanceled, isTimeout bool
+	if class.Code == "" {
+		isCanceled = errors.Is(err, context.Canceled)
+		isTimeout = errors.Is(err, context.DeadlineExceeded)
+	}
+	switch {
+	case isTimeout && !isCanceled:
+		return timeout
+	case isCanceled && !isTimeout:
+		return cancellation
+	case !isCanceled && class.Kind != errs.KindCanceled && class.Kind != errs.KindTimeout:
+		return failure
+	// The context knows why, and a driver's own word need not say.
+	case errors.Is(done, context.DeadlineExceeded):
+		return timeout
+	default:
+		return cancellation
+	}
+}
+
+// text returns the safe text of an error.
+func (r *Runner) text(err error, errorType string) (s string) {
+	defer func() {
+		if v := recover(); v != nil {
+			handlePanic("making the text of an error", v, nil)
+			s = errorType
+		}
+	}()
+	if f := r.config.errorText; f != nil {
+		return valid(f(err))
+	}
+	return valid(errs.Message(err))
+}

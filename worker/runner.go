@@ -1,0 +1,186 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+)
+
+// exceptionSignals is the variable of the OpenTelemetry conventions for
+// exceptions by which exceptions move from span events to logs. Both are
+// recorded unless it is "logs", which leaves the events out.
+const exceptionSignals = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"
+
+// Runner runs tasks and records what becomes of them. It is safe for concurrent
+// use. Make one with [New], or use [Default]; a zero or nil Runner stands for
+// the default one.
+type Runner struct {
+	config      *config
+	tracer      trace.Tracer
+	instruments *instruments
+	names       *names
+	leaveGauges func() error
+	noEvents    bool // exceptions are not recorded as span events
+
+	labels     map[string]bool
+	undeclared sync.Map // the labels that were reported, at most maxUndeclared
+	reported   atomic.Int64
+
+	draining atomic.Bool
+	drainMu  sync.Mutex
+	drained  bool          // under drainMu
+	idle     chan struct{} // closed when drained
+}
+
+// New returns a runner. The error says which options are mistakes, and which
+// instruments could not be made.
+//
+// New reads the environment variable OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN: with
+// the value logs, errors are logged, and not added to the span as events. With
+// logs/dup, or without it, they are both.
+func New(opts ...Option) (*Runner, error) {
+	c := newConfig(opts)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	r, err := newRunner(c)
+	if err != nil {
+		r.leave()
+		return nil, err
+	}
+	return r, nil
+}
+
+// newRunner returns a runner that can be used even if there is an error.
+func newRunner(c *config) (*Runner, error) {
+	r := &Runner{
+		config:   c,
+		noEvents: exceptionsAsLogsOnly(os.Getenv(exceptionSignals)),
+		labels:   make(map[string]bool),
+		idle:     make(chan struct{}),
+	}
+	for _, k := range c.labels {
+		r.labels[k] = true
+	}
+	errTracer := r.newTracer()
+	group, errMeter := r.newMeter()
+	r.names = newNames(c.maxTaskNames, group)
+	for _, raw := range c.expectedTasks {
+		k, _ := r.names.get(raw)
+		k.gauge.expect(c.clock())
+	}
+	return r, errors.Join(errTracer, errMeter)
+}
+
+func (r *Runner) newTracer() (err error) {
+	r.tracer = tracenoop.Tracer{}
+	defer recoverTo(&err, "making a tracer")
+	p := r.config.tracerProvider
+	if p == nil {
+		p = otel.GetTracerProvider()
+	}
+	t := p.Tracer(scopeName, trace.WithInstrumentationVersion(Version), trace.WithSchemaURL(semconv.SchemaURL))
+	if t == nil {
+		return errors.New("worker: the tracer provider returned no tracer")
+	}
+	r.tracer = t
+	return nil
+}
+
+func (r *Runner) newMeter() (group *gaugeGroup, err error) {
+	r.instruments, _ = newInstruments(metricnoop.Meter{})
+	r.leaveGauges = func() error { return nil }
+	group = newGaugeGroup(nil, r.config)
+	defer recoverTo(&err, "making instruments")
+	p := r.config.meterProvider
+	global := otel.GetMeterProvider()
+	if p == nil {
+		p = global
+	}
+	m := p.Meter(scopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(semconv.SchemaURL))
+	if m == nil {
+		return group, errors.New("worker: the meter provider returned no meter")
+	}
+	in, err1 := newInstruments(m)
+	r.instruments = in
+	joined, leave, err2 := joinGauges(r.config, p, m, r.config.meterProvider == nil || same(p, global))
+	r.leaveGauges = leave
+	return joined, errors.Join(err1, err2)
+}
+
+// recoverTo, deferred, turns the panic of a provider into an error.
+func recoverTo(err *error, doing string) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("worker: panic while %s: %v", doing, v)
+	}
+}
+
+func exceptionsAsLogsOnly(value string) bool {
+	only := false
+	for v := range strings.SplitSeq(value, ",") {
+		switch strings.TrimSpace(v) {
+		case "logs":
+			only = true
+		case "logs/dup":
+			return false
+		}
+	}
+	return only
+}
+
+// logger returns where to log.
+func (r *Runner) logger() *slog.Logger {
+	if l := r.config.logger; l != nil {
+		return l
+	}
+	return slog.Default()
+}
+
+var (
+	defaultMu     sync.Mutex
+	defaultRunner atomic.Pointer[Runner]
+)
+
+// Default returns the runner of the package's functions: the one that
+// [SetDefault] set last, else one without options, made when it is first asked
+// for. If a part of that one cannot be made, otel.Handle is told, and it works
+// without.
+func Default() *Runner {
+	if r := defaultRunner.Load(); r != nil {
+		return r
+	}
+	defaultMu.Lock()
+	defer defaultMu.Unlock()
+	if r := defaultRunner.Load(); r != nil {
+		return r
+	}
+	r, err := newRunner(newConfig(nil))
+	if err != nil {
+		handle(err)
+	}
+	defaultRunner.Store(r)
+	return r
+}
+
+// SetDefault makes r the runner of the package's functions. Tasks that are
+// running are not affected. With nil, [Default] makes a new one when it is next
+// asked for.
+func SetDefault(r *Runner) {
+	defaultMu.Lock()
+	defer defaultMu.Unlock()
+	if r != nil && r.config == nil {
+		r = nil // a zero Runner stands for the default one
+	}
+	defaultRunner.Store(r)
+}

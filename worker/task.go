@@ -1,0 +1,277 @@
+package worker
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+// task is one run of one function. It is a single allocation of 256 bytes, the
+// context that carries it and the ledger included.
+type task struct {
+	runner  *Runner
+	options *taskConfig
+	name    *name
+	pc      uintptr
+	parent  *task // the task in whose context this one started
+
+	span    trace.Span
+	started time.Duration // a reading of the runner's clock
+
+	// Where the running tasks of its name are listed; the other three fields
+	// are under its mutex.
+	shard      *shard
+	prev, next *task
+	running    bool
+
+	// returned says that the function returned, and did not panic or exit.
+	returned bool
+
+	reported atomic.Pointer[reported] // nil until a task within it failed
+	ledger   ledger.Ledger            // and the context of the task
+}
+
+// timedSpan is a span that knows its times, such as the SDK's.
+type timedSpan interface {
+	StartTime() time.Time
+	EndTime() time.Time
+}
+
+// noSpan stands in where a tracer failed. It must not be the span in the task's
+// context, which is another one's to end.
+var noSpan = trace.SpanFromContext(context.Background())
+
+// taskOf returns the task that ctx belongs to, or nil.
+func taskOf(l *ledger.Ledger) *task {
+	t, _ := l.Owner().(*task)
+	return t
+}
+
+// begin starts a task on r, or on the default runner if r is nil. There is no
+// task if there is an error.
+func begin(ctx context.Context, r *Runner, taskName string, pc uintptr, c *taskConfig) (*task, error) {
+	if c.runner != nil {
+		r = c.runner
+	}
+	if r == nil || r.config == nil {
+		r = Default()
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	around := ledger.FromContext(ctx)
+	t := &task{runner: r, options: c, pc: pc, span: noSpan, parent: taskOf(around)}
+	var label string
+	t.name, label = r.names.get(taskName)
+	if c.detached {
+		ctx, around = context.WithoutCancel(ctx), nil
+	}
+	t.ledger.Init(around, ledger.Config{Task: label, Owner: t, Slow: r.config.slowStatements})
+	t.started = r.config.clock()
+	if !r.admit(t) {
+		return nil, ErrDraining
+	}
+	t.ledger.Bind(t.startSpan(ctx))
+	t.count(1)
+	if !c.enqueuedAt.IsZero() {
+		t.measureQueue()
+	}
+	return t, nil
+}
+
+// label returns the name of the task as the span has it.
+func (t *task) label() string { return t.ledger.Task() }
+
+// context returns the context of the task's function.
+func (t *task) context() context.Context { return t.ledger.Context() }
+
+// startSpan returns the context of the span.
+func (t *task) startSpan(ctx context.Context) (out context.Context) {
+	out = ctx
+	defer guard("starting a span")
+	var opts []trace.SpanStartOption
+	if t.options.plain() {
+		opts = t.name.startOptions(t.label(), t.pc)
+	} else {
+		ctx, opts = t.spanOptions(ctx)
+	}
+	ctx, span := t.runner.tracer.Start(ctx, t.label(), opts...)
+	if span != nil {
+		t.span = span
+	}
+	if ctx != nil {
+		out = ctx
+	}
+	return out
+}
+
+// spanOptions returns the options of a span whose task has options of its own,
+// and the context to start it in.
+func (t *task) spanOptions(ctx context.Context) (context.Context, []trace.SpanStartOption) {
+	c := t.options
+	kv := make([]attribute.KeyValue, 0, len(c.attributes)+len(c.labels)+2*len(c.inputs)+4)
+	kv = append(kv, c.attributes...)
+	kv = append(kv, t.runner.declared(c.labels)...)
+	for _, v := range c.inputs {
+		kv = appendInput(kv, v)
+	}
+	kv = startAttributes(kv, t.label(), t.pc)
+	if c.id != "" {
+		kv = append(kv, keyTaskID.String(valid(c.id)))
+	}
+	if c.attempt > 0 {
+		kv = append(kv, keyTaskAttempt.Int(c.attempt))
+	}
+
+	opts := make([]trace.SpanStartOption, 0, 4)
+	opts = append(opts, trace.WithAttributes(kv...))
+	kind := c.kind
+	if c.origin != nil {
+		if kind == trace.SpanKindUnspecified {
+			kind = trace.SpanKindConsumer
+		}
+		ctx, opts = c.origin.apply(ctx, t.runner, opts)
+	} else if c.newRoot {
+		opts = append(opts, trace.WithNewRoot())
+		if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: sc}))
+		}
+	}
+	if kind != trace.SpanKindUnspecified {
+		opts = append(opts, trace.WithSpanKind(kind))
+	}
+	return ctx, opts
+}
+
+// complete records that the function returned err, and returns what Run does.
+func (t *task) complete(err error) error {
+	if err == nil {
+		t.finish(&succeeded)
+		return nil
+	}
+	o := t.judge(err)
+	t.finish(&o)
+	if o.result == skipped {
+		//nolint:errorlint // only the mark itself is taken off; what wraps it is the caller's
+		if s, ok := err.(*skipError); ok {
+			return s.err
+		}
+	}
+	return err
+}
+
+// finish records how the task ended. The task counts as running until all of
+// it is recorded, so that whoever drains the runner can shut the providers down.
+func (t *task) finish(o *outcome) {
+	a := t.closeLedger()
+	t.endSpan(t.describe(o, &a))
+	end := t.measure(o, &a)
+	t.count(-1)
+	t.runner.dismiss(t, o.result == success, end)
+}
+
+// describe puts onto the span and into the log how the task ended. It returns
+// the options to end the span with.
+func (t *task) describe(o *outcome, a *account) (end []trace.SpanEndOption) {
+	defer guard("describing a task")
+	if o.err == nil && len(a.findings) == 0 && a.Operations == 0 && o.cause == nil {
+		t.span.SetAttributes(resultAttributes[o.result]...)
+		return nil
+	}
+	if o.err != nil || len(a.findings) > 0 {
+		// What follows takes time, which is not the task's.
+		end = t.endNow()
+	}
+	recording := t.span.IsRecording()
+	for i := range a.findings {
+		t.reportFinding(&a.findings[i], recording)
+	}
+	if recording {
+		kv := make([]attribute.KeyValue, 0, 8)
+		kv = append(kv, resultAttributes[o.result]...)
+		if a.Operations > 0 {
+			kv = append(kv,
+				keyTaskDBOperations.Int64(a.Operations),
+				keyTaskDBDuration.Float64(a.Duration.Seconds()),
+				keyTaskDBRows.Int64(a.Rows),
+				keyTaskDBErrors.Int64(a.Errors))
+		}
+		if o.cause != nil {
+			kv = append(kv, keyTaskCancelCause.String(t.runner.text(o.cause, "")))
+		}
+		if o.errorType != "" {
+			kv = append(kv, semconv.ErrorTypeKey.String(o.errorType))
+		}
+		t.span.SetAttributes(kv...)
+	}
+	if o.err != nil {
+		t.reportError(o, recording)
+	}
+	return end
+}
+
+// endNow returns the options that end the span at this time.
+func (t *task) endNow() []trace.SpanEndOption {
+	s, ok := t.span.(timedSpan)
+	if !ok {
+		return nil
+	}
+	start := s.StartTime()
+	return []trace.SpanEndOption{trace.WithTimestamp(start.Add(time.Since(start)))}
+}
+
+func (t *task) endSpan(opts []trace.SpanEndOption) {
+	defer guard("ending a span")
+	t.span.End(opts...)
+}
+
+// measure records the task's metrics, once the span has ended, and returns the
+// reading of the clock at the end.
+func (t *task) measure(o *outcome, a *account) (end time.Duration) {
+	end = t.runner.config.clock()
+	defer guard("recording metrics")
+	d := end - t.started
+	if s, ok := t.span.(timedSpan); ok {
+		if end := s.EndTime(); !end.IsZero() {
+			d = end.Sub(s.StartTime())
+		}
+	}
+	in := t.runner.instruments
+	in.duration.Record(t.context(), d.Seconds(),
+		t.name.duration(o.result, o.errorType, t.runner.declared(t.options.labels))...)
+	if a.Operations > 0 {
+		in.dbOperations.Record(t.context(), a.Operations, t.name.record...)
+		in.dbDuration.Record(t.context(), a.Duration.Seconds(), t.name.record...)
+	}
+	for i := range a.findings {
+		in.findings.Add(t.context(), 1, a.findings[i].options(t.name)...)
+	}
+	return end
+}
+
+// measureQueue records how long the task waited in its queue.
+func (t *task) measureQueue() {
+	defer guard("recording metrics")
+	started := t.runner.config.now()
+	if s, ok := t.span.(timedSpan); ok {
+		started = s.StartTime()
+	}
+	d := max(0, started.Sub(t.options.enqueuedAt))
+	t.runner.instruments.queueDuration.Record(t.context(), d.Seconds(), t.name.record...)
+}
+
+// count adds to the number of running tasks.
+func (t *task) count(n int64) {
+	defer guard("recording metrics")
+	t.runner.instruments.active.Add(t.context(), n, t.name.add...)
+}
+
+// setStatus marks the span as failed.
+func (t *task) setStatus(text string) { t.span.SetStatus(codes.Error, text) }
