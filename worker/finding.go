@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"cmp"
 	"log/slog"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -66,7 +68,7 @@ func (t *task) closeLedger() (a account) {
 
 func first[T any](s []T) []T { return s[:min(len(s), maxFindings)] }
 
-// leakFindings puts the leaks of one summary together, in the order of opening.
+// leakFindings puts the leaks of one summary together, the most frequent first.
 func leakFindings(leaks []ledger.Leak) []finding {
 	var out []finding
 	at := make(map[string]int)
@@ -80,6 +82,7 @@ func leakFindings(leaks []ledger.Leak) []finding {
 		out[i].count++
 		out[i].rows += l.Rows
 	}
+	slices.SortStableFunc(out, func(a, b finding) int { return cmp.Compare(b.count, a.count) })
 	return out
 }
 

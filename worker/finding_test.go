@@ -165,7 +165,7 @@ func TestRowsLeaked(t *testing.T) {
 		var rows []*openRows
 		_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
 			_ = b.runner.Run(ctx, "inner", func(ctx context.Context) error {
-				rows = append(rows, open(ctx, "SELECT packages", 3), open(ctx, "SELECT imports", 0), open(ctx, "SELECT packages", 4))
+				rows = append(rows, open(ctx, "SELECT imports", 0), open(ctx, "SELECT packages", 3), open(ctx, "SELECT packages", 4))
 				closed := open(ctx, "SELECT modules", 1)
 				ledger.FromContext(ctx).Close(&closed.OpenRows)
 				return nil

@@ -177,8 +177,8 @@ func (g *gaugeGroup) observe(o metric.Observer, age, success metric.Float64Obser
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, k := range g.gauges {
-		now, wall := g.clock(), g.now()
 		started, isRunning, succeeded, hasSuccess := k.look()
+		now, wall := g.clock(), g.now()
 		if isRunning {
 			o.ObserveFloat64(age, (now - started).Seconds(), k.opts...)
 		}

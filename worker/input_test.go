@@ -161,6 +161,7 @@ type mistakes struct {
 }
 
 func TestInputMistakes(t *testing.T) {
+	inputPlans.Clear() // the test may have run before
 	f := recordFaults(t)
 	for range 2 { // they are reported once
 		wantEqual(t, "mistakes", inputs(mistakes{Good: 1, Twice: 2, hidden: 3}), kv{"worker.task.input.good": int64(1)})
@@ -197,6 +198,7 @@ func TestInputPanics(t *testing.T) {
 }
 
 func TestInputConcurrent(t *testing.T) {
+	inputPlans.Clear() // the test may have run before
 	f := recordFaults(t)
 	type input struct {
 		Bad  chan int `trace:"bad"`

@@ -497,6 +497,35 @@ func TestReportedCycle(t *testing.T) {
 	}
 }
 
+// Nothing that a driver quotes, and no field that is not on the list, gets out.
+func TestSecrets(t *testing.T) {
+	const canary = "12345" // in the text of every sqlState
+	b := newBackend(t)
+	for _, fn := range []func(ctx context.Context, cancel context.CancelCauseFunc) error{
+		func(context.Context, context.CancelCauseFunc) error { return sqlState("23505") },
+		func(context.Context, context.CancelCauseFunc) error { return fmt.Errorf("save: %w", sqlState("23505")) },
+		func(context.Context, context.CancelCauseFunc) error { panic(sqlState("23505")) },
+		func(_ context.Context, cancel context.CancelCauseFunc) error {
+			cancel(fmt.Errorf("stop: %w", sqlState("23505")))
+			return sqlState("57014")
+		},
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_ = caught(func() {
+			_ = b.runner.Run(ctx, "load", func(ctx context.Context) error { return fn(ctx, cancel) },
+				WithInput(struct {
+					ID       int `trace:"id"`
+					Password string
+					Token    secret `trace:"token"`
+				}{1, canary, canary}))
+		})
+		cancel(nil)
+	}
+	if text := fmt.Sprintf("%+v %+v %+v", b.ended(), b.log.records, b.collect()); strings.Contains(text, canary) {
+		t.Error(text)
+	}
+}
+
 func TestErrorText(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBackend(t, WithErrorText(func(err error) string { return fmt.Sprintf("a %T\xff", err) }))

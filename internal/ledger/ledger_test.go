@@ -111,6 +111,9 @@ func TestContext(t *testing.T) {
 	if s := fmt.Sprint(bound.Context()); s != "context of task load" {
 		t.Error(s)
 	}
+	if err := bound.Context().Err(); err != nil {
+		t.Error(err)
+	}
 	child, stop := context.WithCancel(bound.Bind(parent))
 	defer stop()
 	cancel(cause)
