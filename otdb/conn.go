@@ -27,6 +27,7 @@ type conn struct {
 	// cachesByText says that raw prepares and caches texts by itself.
 	cachesByText bool
 
+	latest  *statement
 	tx      *tx      // the open transaction
 	skipped *skipped // the statement that raw skipped, until it is executed
 }
@@ -36,7 +37,6 @@ var (
 	_ driver.ConnPrepareContext = (*conn)(nil)
 	_ driver.ConnBeginTx        = (*conn)(nil)
 	_ driver.Pinger             = (*conn)(nil)
-	_ driver.NamedValueChecker  = (*conn)(nil)
 )
 
 // lifecycleConn is what otelsql's connections are.
@@ -67,15 +67,24 @@ func newConn(db *database, life driver.Conn) driver.Conn {
 
 func (c *conn) unwrap() driver.Conn { return c.raw }
 
+// statement returns what is known of query. A connection is often used for the
+// same statement again, which is then at hand.
+func (c *conn) statement(query string) *statement {
+	if c.latest == nil || c.latest.query != query {
+		c.latest = c.db.statement(query)
+	}
+	return c.latest
+}
+
 // Close implements driver.Conn.
 func (c *conn) Close() error {
 	c.settle()
 	return c.raw.Close()
 }
 
-// CheckNamedValue implements driver.NamedValueChecker. To return ErrSkip is the
+// checkNamedValue is CheckNamedValue where raw has it. To return ErrSkip is the
 // same as not to implement it.
-func (c *conn) CheckNamedValue(nv *driver.NamedValue) error {
+func (c *conn) checkNamedValue(nv *driver.NamedValue) error {
 	if c.checker == nil {
 		return driver.ErrSkip
 	}
@@ -157,7 +166,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (s driver.Stmt,
 		return c.prepareSkipped(ctx, sk)
 	}
 	c.settle()
-	st := c.db.statement(query)
+	st := c.statement(query)
 	var op operation
 	callCtx := ctx
 	observed := c.db.cfg.operations&OperationPrepare != 0
@@ -204,9 +213,9 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 		}
 	}
 	c.settle()
-	st := c.db.statement(query)
+	st := c.statement(query)
 	var op operation
-	callCtx := op.begin(ctx, st.descriptor, query, c.db.parameters(st.startOptions(len(args) > 0), args))
+	callCtx := op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
 	returned := false
 	defer func() {
 		if err == driver.ErrSkip { //nolint:errorlint // database/sql compares it so
@@ -215,7 +224,10 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 		}
 		op.finishExec(res, err, returned)
 	}()
-	text := c.db.comment.direct(callCtx, ctx, st, query, c.cachesByText && len(args) > 0)
+	text := query
+	if c.db.comment.mode != 0 {
+		text = c.db.comment.direct(callCtx, ctx, st, query, c.cachesByText && len(args) > 0)
+	}
 	if c.execerCtx != nil {
 		res, err = c.execerCtx.ExecContext(callCtx, text, args)
 	} else {
@@ -234,9 +246,9 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 		}
 	}
 	c.settle()
-	st := c.db.statement(query)
+	st := c.statement(query)
 	r := &rows{tx: c.tx}
-	callCtx := r.op.begin(ctx, st.descriptor, query, c.db.parameters(st.startOptions(len(args) > 0), args))
+	callCtx := r.op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
 	returned := false
 	defer func() {
 		switch {
@@ -246,7 +258,10 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 			r.op.finish(err, returned)
 		}
 	}()
-	text := c.db.comment.direct(callCtx, ctx, st, query, c.cachesByText)
+	text := query
+	if c.db.comment.mode != 0 {
+		text = c.db.comment.direct(callCtx, ctx, st, query, c.cachesByText)
+	}
 	var raw driver.Rows
 	if c.queryerCtx != nil {
 		raw, err = c.queryerCtx.QueryContext(callCtx, text, args)
@@ -346,7 +361,7 @@ func (s *skipped) abandon() {
 // prepareSkipped is PrepareContext for a statement that raw has skipped.
 func (c *conn) prepareSkipped(ctx context.Context, sk *skipped) (_ driver.Stmt, err error) {
 	c.skipped = nil
-	st := c.db.statement(sk.query)
+	st := c.statement(sk.query)
 	returned := false
 	defer func() {
 		if err != nil || !returned {

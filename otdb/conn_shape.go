@@ -15,6 +15,7 @@ type (
 	legacyQueryer struct{ queryer }
 	resetter      struct{ c *conn }
 	validator     struct{ c *conn }
+	checker       struct{ c *conn }
 )
 
 var (
@@ -26,6 +27,8 @@ var (
 	_ driver.Queryer         = legacyQueryer{} //nolint:staticcheck // see above
 	_ driver.SessionResetter = resetter{}
 	_ driver.Validator       = validator{}
+
+	_ driver.NamedValueChecker = checker{}
 )
 
 // ExecContext implements driver.ExecerContext.
@@ -56,12 +59,15 @@ func (r resetter) ResetSession(ctx context.Context) error { return r.c.resetSess
 // IsValid implements driver.Validator.
 func (v validator) IsValid() bool { return v.c.raw.(driver.Validator).IsValid() }
 
+// CheckNamedValue implements driver.NamedValueChecker.
+func (k checker) CheckNamedValue(nv *driver.NamedValue) error { return k.c.checkNamedValue(nv) }
+
+//go:generate go run ./internal/shapes
+
 // shaped returns c with the optional interfaces that the raw connection has. A
 // connection with the legacy form of Exec or Query alone gets the context's
-// form as well, which database/sql prefers.
-//
-// Go decides at compile time what a type implements, so that there is a type
-// for each combination: 3 × 3 × 2 × 2.
+// form as well, which database/sql prefers. The weights are those of the axes
+// in internal/shapes.
 func (c *conn) shaped() driver.Conn {
 	shape := 0
 	switch {
@@ -72,242 +78,18 @@ func (c *conn) shaped() driver.Conn {
 	}
 	switch {
 	case c.queryer != nil:
-		shape += 2 * 3
+		shape += 3 * 2
 	case c.queryerCtx != nil:
 		shape += 3
 	}
 	if _, ok := c.raw.(driver.SessionResetter); ok {
-		shape += 9
+		shape += 3 * 3
 	}
 	if _, ok := c.raw.(driver.Validator); ok {
-		shape += 18
+		shape += 3 * 3 * 2
 	}
-	switch shape {
-	default:
-		return c
-	case 1:
-		return struct {
-			*conn
-			execer
-		}{c, execer{c}}
-	case 2:
-		return struct {
-			*conn
-			legacyExecer
-		}{c, legacyExecer{execer{c}}}
-	case 3:
-		return struct {
-			*conn
-			queryer
-		}{c, queryer{c}}
-	case 4:
-		return struct {
-			*conn
-			execer
-			queryer
-		}{c, execer{c}, queryer{c}}
-	case 5:
-		return struct {
-			*conn
-			legacyExecer
-			queryer
-		}{c, legacyExecer{execer{c}}, queryer{c}}
-	case 6:
-		return struct {
-			*conn
-			legacyQueryer
-		}{c, legacyQueryer{queryer{c}}}
-	case 7:
-		return struct {
-			*conn
-			execer
-			legacyQueryer
-		}{c, execer{c}, legacyQueryer{queryer{c}}}
-	case 8:
-		return struct {
-			*conn
-			legacyExecer
-			legacyQueryer
-		}{c, legacyExecer{execer{c}}, legacyQueryer{queryer{c}}}
-	case 9:
-		return struct {
-			*conn
-			resetter
-		}{c, resetter{c}}
-	case 10:
-		return struct {
-			*conn
-			execer
-			resetter
-		}{c, execer{c}, resetter{c}}
-	case 11:
-		return struct {
-			*conn
-			legacyExecer
-			resetter
-		}{c, legacyExecer{execer{c}}, resetter{c}}
-	case 12:
-		return struct {
-			*conn
-			queryer
-			resetter
-		}{c, queryer{c}, resetter{c}}
-	case 13:
-		return struct {
-			*conn
-			execer
-			queryer
-			resetter
-		}{c, execer{c}, queryer{c}, resetter{c}}
-	case 14:
-		return struct {
-			*conn
-			legacyExecer
-			queryer
-			resetter
-		}{c, legacyExecer{execer{c}}, queryer{c}, resetter{c}}
-	case 15:
-		return struct {
-			*conn
-			legacyQueryer
-			resetter
-		}{c, legacyQueryer{queryer{c}}, resetter{c}}
-	case 16:
-		return struct {
-			*conn
-			execer
-			legacyQueryer
-			resetter
-		}{c, execer{c}, legacyQueryer{queryer{c}}, resetter{c}}
-	case 17:
-		return struct {
-			*conn
-			legacyExecer
-			legacyQueryer
-			resetter
-		}{c, legacyExecer{execer{c}}, legacyQueryer{queryer{c}}, resetter{c}}
-	case 18:
-		return struct {
-			*conn
-			validator
-		}{c, validator{c}}
-	case 19:
-		return struct {
-			*conn
-			execer
-			validator
-		}{c, execer{c}, validator{c}}
-	case 20:
-		return struct {
-			*conn
-			legacyExecer
-			validator
-		}{c, legacyExecer{execer{c}}, validator{c}}
-	case 21:
-		return struct {
-			*conn
-			queryer
-			validator
-		}{c, queryer{c}, validator{c}}
-	case 22:
-		return struct {
-			*conn
-			execer
-			queryer
-			validator
-		}{c, execer{c}, queryer{c}, validator{c}}
-	case 23:
-		return struct {
-			*conn
-			legacyExecer
-			queryer
-			validator
-		}{c, legacyExecer{execer{c}}, queryer{c}, validator{c}}
-	case 24:
-		return struct {
-			*conn
-			legacyQueryer
-			validator
-		}{c, legacyQueryer{queryer{c}}, validator{c}}
-	case 25:
-		return struct {
-			*conn
-			execer
-			legacyQueryer
-			validator
-		}{c, execer{c}, legacyQueryer{queryer{c}}, validator{c}}
-	case 26:
-		return struct {
-			*conn
-			legacyExecer
-			legacyQueryer
-			validator
-		}{c, legacyExecer{execer{c}}, legacyQueryer{queryer{c}}, validator{c}}
-	case 27:
-		return struct {
-			*conn
-			resetter
-			validator
-		}{c, resetter{c}, validator{c}}
-	case 28:
-		return struct {
-			*conn
-			execer
-			resetter
-			validator
-		}{c, execer{c}, resetter{c}, validator{c}}
-	case 29:
-		return struct {
-			*conn
-			legacyExecer
-			resetter
-			validator
-		}{c, legacyExecer{execer{c}}, resetter{c}, validator{c}}
-	case 30:
-		return struct {
-			*conn
-			queryer
-			resetter
-			validator
-		}{c, queryer{c}, resetter{c}, validator{c}}
-	case 31:
-		return struct {
-			*conn
-			execer
-			queryer
-			resetter
-			validator
-		}{c, execer{c}, queryer{c}, resetter{c}, validator{c}}
-	case 32:
-		return struct {
-			*conn
-			legacyExecer
-			queryer
-			resetter
-			validator
-		}{c, legacyExecer{execer{c}}, queryer{c}, resetter{c}, validator{c}}
-	case 33:
-		return struct {
-			*conn
-			legacyQueryer
-			resetter
-			validator
-		}{c, legacyQueryer{queryer{c}}, resetter{c}, validator{c}}
-	case 34:
-		return struct {
-			*conn
-			execer
-			legacyQueryer
-			resetter
-			validator
-		}{c, execer{c}, legacyQueryer{queryer{c}}, resetter{c}, validator{c}}
-	case 35:
-		return struct {
-			*conn
-			legacyExecer
-			legacyQueryer
-			resetter
-			validator
-		}{c, legacyExecer{execer{c}}, legacyQueryer{queryer{c}}, resetter{c}, validator{c}}
+	if c.checker != nil {
+		shape += 3 * 3 * 2 * 2
 	}
+	return c.withShape(shape)
 }

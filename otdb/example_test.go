@@ -25,7 +25,7 @@ func (p printer) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) e
 		fmt.Println("span:", s.Name())
 		for _, kv := range s.Attributes() {
 			if slices.Contains(p.keys, kv.Key) {
-				fmt.Printf("  %s = %s\n", kv.Key, kv.Value.Emit())
+				fmt.Printf("  %s = %s\n", kv.Key, kv.Value.String())
 			}
 		}
 		if d := s.Status().Description; d != "" {

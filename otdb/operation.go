@@ -278,11 +278,17 @@ func (db *database) errorText(err error) (text string) {
 	return db.cfg.errorText(err)
 }
 
-// parameters appends the arguments that the user allowed to be recorded.
-func (db *database) parameters(opts []trace.SpanStartOption, args []driver.NamedValue) (out []trace.SpanStartOption) {
+// startOptions returns the options of the span for a call of st.
+func (db *database) startOptions(st *statement, args []driver.NamedValue) []trace.SpanStartOption {
+	opts := st.startOptions(len(args) > 0)
 	if db.cfg.parameters == nil || len(args) == 0 {
 		return opts
 	}
+	return db.parameters(opts, args)
+}
+
+// parameters appends the arguments that the user allowed to be recorded.
+func (db *database) parameters(opts []trace.SpanStartOption, args []driver.NamedValue) (out []trace.SpanStartOption) {
 	defer reportPanic("the function given to WithQueryParameters", func() { out = opts })
 	var kv []attribute.KeyValue
 	for i := range args {

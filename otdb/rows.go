@@ -3,6 +3,7 @@ package otdb
 import (
 	"database/sql/driver"
 	"io"
+	"math"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,7 @@ import (
 // to nothing.
 const (
 	exactRows   = 2
-	sampledRows = 32
+	sampledRows = 64
 )
 
 // rows are the rows of a query. The query's operation lasts as long as they do.
@@ -34,10 +35,10 @@ type rows struct {
 	consumer time.Duration // between the calls of the driver
 	last     time.Duration // reading after the last measured call of the driver
 
-	leak     *openRows   // nil outside of tasks
-	ended    atomic.Bool // the operation's end is taken
-	measured bool        // somebody wants to know the consumer's part
-	gap      bool        // last is the reading after the last call
+	leak  *openRows   // nil outside of tasks
+	watch int64       // the count from which on a row is more than counted
+	ended atomic.Bool // the operation's end is taken
+	gap   bool        // last is the reading after the last call
 }
 
 var (
@@ -57,8 +58,9 @@ func (r *rows) opened(raw driver.Rows) driver.Rows {
 		return nil
 	}
 	r.raw = raw
-	r.measured = r.op.recording || r.op.ledger != nil || r.op.db.cfg.slow > 0
-	if r.measured {
+	r.watch = math.MaxInt64
+	if r.op.recording || r.op.ledger != nil || r.op.db.cfg.slow > 0 {
+		r.watch = 1
 		r.openGap()
 	}
 	if r.op.db.cfg.untilReturn {
@@ -102,13 +104,32 @@ func (r *rows) advanced(err error) {
 		return
 	}
 	r.count++
-	if r.measured && (r.count <= exactRows || r.count%sampledRows == sampledRows/2) {
-		r.openGap()
-	}
-	if r.leak != nil {
-		r.leak.publish()
+	if r.count >= r.watch {
+		r.watched()
 	}
 }
+
+// watched is called behind the row that is watched for.
+func (r *rows) watched() {
+	middle := r.count%sampledRows == sampledRows/2
+	if r.count <= exactRows || middle {
+		r.openGap()
+	}
+	switch {
+	case r.leak != nil:
+		r.leak.publish()
+		r.watch = r.count + 1
+	case r.count < exactRows:
+		r.watch = r.count + 1
+	case middle:
+		r.watch = r.count + sampledRows
+	default:
+		r.watch = sampledRows / 2
+	}
+}
+
+// measured reports whether somebody wants to know the consumer's part.
+func (r *rows) measured() bool { return r.watch != math.MaxInt64 }
 
 // openGap is called after a call of the driver, to measure what the consumer
 // takes until the next one.
@@ -135,7 +156,7 @@ func (r *rows) exhausted(err error) {
 	// There may be a further result set: then database/sql asks HasNextResultSet.
 	if _, ok := r.raw.(driver.RowsNextResultSet); !ok {
 		r.finish(&outcome{})
-	} else if r.measured {
+	} else if r.measured() {
 		r.openGap()
 	}
 }
@@ -179,7 +200,7 @@ func (r *rows) NextResultSet() error {
 	returned = true
 	switch err { //nolint:errorlint // database/sql compares it so
 	case nil:
-		if r.measured {
+		if r.measured() {
 			r.openGap()
 		}
 	case io.EOF:

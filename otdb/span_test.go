@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -809,4 +810,48 @@ func TestPointIsSpan(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTransactionIsForgotten checks that the context of a transaction that is
+// over is not held against what comes later on its connection.
+func TestTransactionIsForgotten(t *testing.T) {
+	for name, end := range map[string]func(*sql.Tx) error{"commit": (*sql.Tx).Commit, "rollback": (*sql.Tx).Rollback} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				db, spans := observe(t, fakeOf(fakedb.Modern), otdb.WithOperations(0))
+				ctx, cancel := context.WithCancel(t.Context())
+				if err := end(must(db.BeginTx(ctx, nil))); err != nil {
+					t.Fatal(err)
+				}
+				cancel()
+				synctest.Wait()
+				rows := must(db.QueryContext(t.Context(), "SELECT"))
+				read(t, rows, 1, time.Second)
+				_ = rows.Close()
+				ends(t, only(t, spans), time.Second, "")
+			})
+		})
+	}
+}
+
+// TestClosedRowsAreForgotten checks that a task which goes on does not keep the
+// rows that it has closed.
+func TestClosedRowsAreForgotten(t *testing.T) {
+	fake := fakeOf(fakedb.Modern)
+	var columns weak.Pointer[string]
+	fake.Results = func(string) []fakedb.ResultSet {
+		c := make([]string, 1)
+		columns = weak.Make(&c[0])
+		return []fakedb.ResultSet{{Columns: c}}
+	}
+	db, _ := observe(t, fake)
+	l := ledger.New(nil, "task")
+	if _, err := readAllQuietly(db.QueryContext(ledger.NewContext(context.Background(), l), "SELECT")); err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	if columns.Value() != nil {
+		t.Error("the rows are still referred to")
+	}
+	runtime.KeepAlive(l)
 }

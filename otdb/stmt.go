@@ -92,7 +92,7 @@ func (s *stmt) CheckNamedValue(nv *driver.NamedValue) (err error) {
 	returned := false
 	defer s.didNotReturn(&returned)
 	if s.checker == nil {
-		err = s.conn.CheckNamedValue(nv)
+		err = s.conn.checkNamedValue(nv)
 	} else {
 		err = s.checker.CheckNamedValue(nv)
 	}
@@ -173,5 +173,5 @@ func (s *stmt) begin(op *operation, ctx context.Context, args []driver.NamedValu
 	}
 	s.conn.settle()
 	db := s.conn.db
-	return op.begin(ctx, s.st.descriptor, s.st.query, db.parameters(s.st.startOptions(len(args) > 0), args))
+	return op.begin(ctx, s.st.descriptor, s.st.query, db.startOptions(s.st, args))
 }

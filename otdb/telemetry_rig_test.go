@@ -309,7 +309,7 @@ func spanText(name string, kind trace.SpanKind, parent string, start, added []at
 }
 
 func keyValue(kv attribute.KeyValue) string {
-	return fmt.Sprintf("%s = %v %q", kv.Key, kv.Value.Type(), kv.Value.Emit())
+	return fmt.Sprintf("%s = %v %q", kv.Key, kv.Value.Type(), kv.Value.String())
 }
 
 func keyValues(kv []attribute.KeyValue) []string {

@@ -226,7 +226,7 @@ func TestSpanOfMistakenStatement(t *testing.T) {
 		}
 		end := make(map[string]string)
 		for _, kv := range got[0].Attributes() {
-			end[string(kv.Key)] = kv.Value.Emit()
+			end[string(kv.Key)] = kv.Value.String()
 		}
 		if end["error.type"] != s.syntax || end["db.response.status_code"] != s.syntax {
 			t.Errorf("attributes %v", end)
@@ -452,7 +452,7 @@ func TestErrorsAreTheDriversOwn(t *testing.T) {
 type brokenConnector struct{ err error }
 
 func (c brokenConnector) Connect(context.Context) (driver.Conn, error) { return nil, c.err }
-func (c brokenConnector) Driver() driver.Driver                        { return brokenDriver{c.err} }
+func (c brokenConnector) Driver() driver.Driver                        { return brokenDriver(c) }
 
 type brokenDriver struct{ err error }
 
