@@ -54,6 +54,7 @@ type Class struct {
 // as though it had no such method.
 type Classified interface {
 	error
+	// ErrorClass returns the class of the error.
 	ErrorClass() Class
 }
 

@@ -165,15 +165,15 @@ func TestMessageSQLite(t *testing.T) {
 		{"syntax", exec("SELEC '" + canary + "'"), "syntax (1): error in the statement, or something in it does not exist"},
 		{"unclosed", exec("SELECT '" + canary), "syntax (1): error in the statement, or something in it does not exist"},
 		{"column", exec("SELECT " + canary), "syntax (1): error in the statement, or something in it does not exist"},
-		{"scan", scan("SELECT '" + canary + "' AS x"), `sql: Scan error on column index 0, name "x": converting driver.Value type string to a int`},
+		{"scan", scan("SELECT '" + canary + "' AS x"), `sql: Scan error on column index 0: converting driver.Value type string to a int`},
 		{"scan of a literal", scan("SELECT '" + canary + "!'"), "sql: Scan error on column index 0: converting driver.Value type string to a int"},
-		{"scan of null", scan("SELECT NULL AS x"), `sql: Scan error on column index 0, name "x": converting NULL to int is unsupported`},
+		{"scan of null", scan("SELECT NULL AS x"), `sql: Scan error on column index 0: converting NULL to int is unsupported`},
 		{"no rows", scan("SELECT 1 WHERE 0"), "sql: no rows in result set"},
 		{"argument", exec("SELECT ?", struct{ X string }{canary}), "sql: converting argument $1"},
 		{"named argument", exec("SELECT :a", sql.Named("a", struct{ X string }{canary})), `sql: converting argument with name "a"`},
 	})
 	err = db.QueryRowContext(t.Context(), "SELECT 'x' AS x").Scan(new(time.Time))
-	checkMessages(t, []message{{"scan of a type", err, `sql: Scan error on column index 0, name "x": unsupported Scan, storing driver.Value type string into type *time.Time`}})
+	checkMessages(t, []message{{"scan of a type", err, `sql: Scan error on column index 0: unsupported Scan, storing driver.Value type string into type *time.Time`}})
 }
 
 func TestMessageOwnText(t *testing.T) {
@@ -257,18 +257,21 @@ func TestMessageWording(t *testing.T) {
 		{"no MySQL", errors.New("Error 12: x, Error 1062 (2): x, Error x"), "Error 12: x, Error 1062 (2): x, Error x"},
 		{"MySQL text", errors.New(duplicateEntry), "Duplicate entry"},
 		{"MySQL value", errors.New("Incorrect integer value: '" + canary + "'"), "incorrect value"},
+		{"MySQL file", errors.New("local file '" + canary + "' is not registered"), "local file"},
+		{"MySQL reader", errors.New("reader '" + canary + "' is not registered"), "reader"},
+		{"MySQL parameter", errors.New("invalid bool value: " + canary), "invalid bool value"},
 		{"no MySQL value", errors.New("Incorrect password"), "Incorrect password"},
 		{"SQL Server", flat(ms(245, canary)), "load 7: mssql: error"},
 		{"SQLite", errors.New(`near "` + canary + `": syntax error`), "syntax error"},
 		{"detail", errors.New("x: " + duplicate.Detail), "x: key"},
 		{"no detail", errors.New("Key (7) is missing"), "Key (7) is missing"},
-		{"scan", errors.New("load: sql: Scan error on column index 3, name \"n\": " + canary), `load: sql: Scan error on column index 3, name "n"`},
+		{"scan", errors.New("load: sql: Scan error on column index 3, name \"n\": " + canary), `load: sql: Scan error on column index 3`},
 		{"scan, odd name", errors.New(`sql: Scan error on column index 3, name "` + canary + `@x": y`), "sql: Scan error on column index 3"},
 		{"scan, broken", errors.New("sql: Scan error on column index " + canary), "sql: Scan error on column"},
 		{"scan, cut", errors.New(`sql: Scan error on column index 1, name "` + canary), "sql: Scan error on column index 1"},
 		{"scan, no name", errors.New(`sql: Scan error on column index 1; ` + canary), "sql: Scan error on column index 1"},
-		{"scan, odd value", errors.New(`sql: Scan error on column index 1, name "n": converting driver.Value type string ("` + canary + `\") to a x: ") to a int: invalid`), `sql: Scan error on column index 1, name "n": converting driver.Value type string to a int`},
-		{"scan, own error", fmt.Errorf("sql: Scan error on column index 1, name \"n\": %w", errors.New(canary)), `sql: Scan error on column index 1, name "n"`},
+		{"scan, odd value", errors.New(`sql: Scan error on column index 1, name "n": converting driver.Value type string ("` + canary + `\") to a x: ") to a int: invalid`), `sql: Scan error on column index 1: converting driver.Value type string to a int`},
+		{"scan, own error", fmt.Errorf("sql: Scan error on column index 1, name \"n\": %w", errors.New(canary)), `sql: Scan error on column index 1`},
 		{"converting", errors.New("converting driver.Value " + "type " + canary + "! x"), "converting driver.Value"},
 		{"argument", errors.New("sql: converting argument " + canary), "sql: converting argument"},
 		{"number", flat(number), "load 7: strconv.ParseInt"},

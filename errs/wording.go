@@ -72,6 +72,13 @@ var wordings = []wording{
 	{start: "Truncated incorrect "},
 	{start: "Incorrect ", say: sayIncorrect},
 	{start: "You have an error in your SQL syntax", say: say("syntax error")},
+	{start: "local file '"},
+	{start: "reader '"},
+	{start: "invalid bool value: "},
+	{start: "invalid dbname "},
+	{start: "invalid value / unknown "},
+	{start: "bad value for field: `"},
+	{start: "invalid time bytes: "},
 
 	// SQLite
 	{start: "unrecognized token: "},
@@ -156,7 +163,8 @@ func sayIfQuoted(told string) func(string) (string, bool) {
 	}
 }
 
-// sayScan tells the index and the name of the column, and what did not fit.
+// sayScan tells the index of the column and what did not fit. It leaves out the
+// name: MySQL and MariaDB name the column of a literal by the literal.
 func sayScan(s string) (string, bool) {
 	r := reader{s}
 	r.skip("sql: Scan error on column index ")
@@ -169,12 +177,8 @@ func sayScan(s string) (string, bool) {
 	if !r.skip(", name ") {
 		return told, true
 	}
-	name, ok := r.quoted()
-	if !ok {
+	if _, ok := r.quoted(); !ok {
 		return told, true
-	}
-	if isIdentifier(name) {
-		told += `, name "` + name + `"`
 	}
 	if r.skip(": ") {
 		if why, ok := sayConverting(r.rest); ok {

@@ -58,6 +58,7 @@ func (c *commenter) direct(spanCtx, ctx context.Context, st *statement, query st
 	}
 	carrier := propagation.MapCarrier{}
 	c.propagator.Inject(spanCtx, carrier)
+	delete(carrier, "baggage") // it holds the application's values, which stay out of the server's logs
 	return st.commented(query, c.format(c.with(ledger.FromContext(ctx).Task(), carrier)))
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-sqlite3"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -333,4 +334,26 @@ func TestCommenterOnRealSystems(t *testing.T) {
 			span{name: "SELECT otdb_users", parent: "task", start: conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query + ";"})},
 		)
 	}, WithCommenter(CommentFull, shop...), WithPropagator(propagation.TraceContext{}))
+}
+
+// Baggage holds the application's values, and must not reach the server's logs.
+func TestCommenterLeavesBaggageOut(t *testing.T) {
+	r := newRig(t)
+	db, texts := r.listen(WithCommenter(CommentFull),
+		WithPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})))
+	member, err := baggage.NewMember("customer", "canary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bag, err := baggage.New(member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(baggage.ContextWithBaggage(t.Context(), bag), "CREATE TABLE t (id INTEGER)"); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(texts(), "\n")
+	if !strings.Contains(got, "traceparent='") || strings.Contains(got, "canary") || strings.Contains(got, "baggage") {
+		t.Errorf("the driver got %q", got)
+	}
 }

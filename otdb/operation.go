@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -245,8 +246,10 @@ func (o *operation) logSlow(out *outcome, length time.Duration) {
 	if !logger.Enabled(o.ctx, slog.LevelWarn) {
 		return
 	}
-	kv := append(o.descriptor.start[:len(o.start):len(o.start)],
-		attribute.Float64("duration", length.Seconds()), driverDurationKey.Float64(out.inDriver(length).Seconds()))
+	kv := slices.Concat(o.start, []attribute.KeyValue{
+		attribute.Float64("duration", length.Seconds()),
+		driverDurationKey.Float64(out.inDriver(length).Seconds()),
+	})
 	if out.failed() {
 		kv = classAttributes(kv, out.class)
 	}

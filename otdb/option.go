@@ -276,7 +276,8 @@ func WithOperations(set Operations) Option {
 // written with their keys sorted and their values percent-encoded. It is off
 // by default.
 //
-// The trace context changes with every call, so [CommentFull] leaves it out of
+// [CommentFull] adds what the propagator injects, but for baggage, which holds
+// values. The trace context changes with every call, so it stays out of
 // everything that is prepared, and out of texts that the driver prepares and
 // caches by itself, as pgx does with queries and with execs that have arguments.
 func WithCommenter(mode Comment, tags ...attribute.KeyValue) Option {

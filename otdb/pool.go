@@ -20,9 +20,10 @@ const closedReasonKey = attribute.Key("reason")
 // [OpenDB] do so themselves; it is for databases opened through [Register],
 // [WrapDriver] or [WrapConnector].
 //
-// Of the options, those about providers, attributes, the target and the pool's
-// name apply. The returned function unregisters the metrics; it is never nil
-// and may be called more than once. If err is not nil, nothing is registered.
+// The system is inferred from the driver, but what the DSN leads to is not known
+// here. Of the options, those about providers, attributes, the target and the
+// pool's name apply. The returned function unregisters the metrics; it is never
+// nil and may be called more than once. If err is not nil, nothing is registered.
 func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 	if db == nil {
 		return func() {}, errors.New("otdb: ObservePool: the database is nil")
@@ -31,7 +32,7 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	d, err := newDatabase(cfg, target{})
+	d, err := newDatabase(cfg, target{system: targetSystem("", db.Driver())})
 	if err != nil {
 		return func() {}, err
 	}

@@ -12,12 +12,13 @@ import (
 )
 
 // What the consumer of rows takes between two calls of the driver is measured
-// exactly until exactRows rows were read. After that it is measured behind the
-// middle one of sampledRows rows, and taken as often, so that a row costs next
-// to nothing.
+// exactly until exactRows rows were read, and as long as a row takes slowRow or
+// longer, to which a reading of the clock adds nothing. Rows that come faster
+// are measured once in sampledRows, so that a row costs next to nothing.
 const (
 	exactRows   = 2
-	sampledRows = 64
+	sampledRows = 128
+	slowRow     = 10 * time.Microsecond
 )
 
 // rows are the rows of a query. The query's operation lasts as long as they do.
@@ -34,11 +35,20 @@ type rows struct {
 	count    int64
 	consumer time.Duration // between the calls of the driver
 	last     time.Duration // reading after the last measured call of the driver
+	lastRow  int64         // the count at that reading
+	nextRow  int64         // the count at the next one
+	// unmeasured is the time between the last two readings, and unmeasuredRows
+	// is how many rows there were between them.
+	unmeasured     time.Duration
+	unmeasuredRows int64
 
 	leak  *openRows   // nil outside of tasks
 	watch int64       // the count from which on a row is more than counted
 	ended atomic.Bool // the operation's end is taken
 	gap   bool        // last is the reading after the last call
+	// inside is set while the driver looks for the next row, and after that if
+	// it panicked.
+	inside bool
 }
 
 var (
@@ -60,8 +70,8 @@ func (r *rows) opened(raw driver.Rows) driver.Rows {
 	r.raw = raw
 	r.watch = math.MaxInt64
 	if r.op.recording || r.op.ledger != nil || r.op.db.cfg.slow > 0 {
-		r.watch = 1
 		r.openGap()
+		r.watch = 1
 	}
 	if r.op.db.cfg.untilReturn {
 		r.op.report(&outcome{returned: unknown, affected: unknown})
@@ -84,47 +94,36 @@ func (r *rows) Columns() []string {
 	return columns
 }
 
-// Next implements driver.Rows.
+// Next implements driver.Rows. A deferred call would cost more than all the rest
+// of it, so that a panic of the driver is only marked: the operation ends with
+// it when the rows are closed, or when their task ends.
 func (r *rows) Next(dest []driver.Value) error {
 	if r.gap {
 		r.closeGap()
 	}
-	returned := false
-	defer r.didNotReturn(&returned)
+	r.inside = true
 	err := r.raw.Next(dest)
-	returned = true
-	r.advanced(err)
-	return err
-}
-
-// advanced is called with the result of the call for the next row.
-func (r *rows) advanced(err error) {
+	r.inside = false
 	if err != nil {
 		r.exhausted(err)
-		return
+		return err
 	}
 	r.count++
 	if r.count >= r.watch {
 		r.watched()
 	}
+	return nil
 }
 
 // watched is called behind the row that is watched for.
 func (r *rows) watched() {
-	middle := r.count%sampledRows == sampledRows/2
-	if r.count <= exactRows || middle {
+	if r.count >= r.nextRow {
 		r.openGap()
 	}
-	switch {
-	case r.leak != nil:
+	r.watch = r.nextRow
+	if r.leak != nil {
 		r.leak.publish()
 		r.watch = r.count + 1
-	case r.count < exactRows:
-		r.watch = r.count + 1
-	case middle:
-		r.watch = r.count + sampledRows
-	default:
-		r.watch = sampledRows / 2
 	}
 }
 
@@ -134,15 +133,23 @@ func (r *rows) measured() bool { return r.watch != math.MaxInt64 }
 // openGap is called after a call of the driver, to measure what the consumer
 // takes until the next one.
 func (r *rows) openGap() {
-	r.last = r.op.db.now()
-	r.gap = true
+	now := r.op.db.now()
+	passed, took := r.count-r.lastRow, now-r.last
+	r.unmeasured, r.unmeasuredRows = took, passed-1
+	r.nextRow = r.count + 1
+	if r.count >= exactRows && took < slowRow*time.Duration(passed) {
+		r.nextRow = r.count + sampledRows
+	}
+	r.last, r.lastRow, r.gap = now, r.count, true
 }
 
+// closeGap is called before a call of the driver. Gaps that were not measured
+// are taken to have been like this one.
 func (r *rows) closeGap() {
 	r.gap = false
 	took := r.op.db.now() - r.last
-	if r.count > exactRows {
-		took *= sampledRows
+	if r.unmeasuredRows > 0 {
+		r.consumer += min(r.unmeasured, took*time.Duration(r.unmeasuredRows))
 	}
 	r.consumer += took
 }
@@ -198,12 +205,12 @@ func (r *rows) NextResultSet() error {
 	defer r.didNotReturn(&returned)
 	err := next.NextResultSet()
 	returned = true
-	switch err { //nolint:errorlint // database/sql compares it so
+	switch err {
 	case nil:
 		if r.measured() {
 			r.openGap()
 		}
-	case io.EOF:
+	case io.EOF: //nolint:errorlint // database/sql compares it so
 		r.finish(&outcome{})
 	default:
 		r.finish(&outcome{err: err})
@@ -245,6 +252,9 @@ func (r *rows) finish(out *outcome) {
 	}
 	if r.leak != nil {
 		r.op.ledger.Close(&r.leak.place)
+	}
+	if r.inside {
+		out.err, out.class = nil, panicked
 	}
 	out.consumer, out.returned = r.consumer, r.count
 	r.end(out)

@@ -18,12 +18,18 @@ func (r scanningRows) NextRow() error {
 	if r.gap {
 		r.closeGap()
 	}
-	returned := false
-	defer r.didNotReturn(&returned)
+	r.inside = true
 	err := r.scanner.NextRow()
-	returned = true
-	r.advanced(err)
-	return err
+	r.inside = false
+	if err != nil {
+		r.exhausted(err)
+		return err
+	}
+	r.count++
+	if r.count >= r.watch {
+		r.watched()
+	}
+	return nil
 }
 
 // ScanColumn implements driver.RowsColumnScanner.

@@ -29,6 +29,13 @@ import (
 	"github.com/taskspan/taskspan/otdb"
 )
 
+// manyRows returns the results of queries that have n rows.
+func manyRows(n int) func(string) []fakedb.ResultSet {
+	return func(string) []fakedb.ResultSet {
+		return []fakedb.ResultSet{{Columns: []string{"a"}, Rows: make([][]driver.Value, n)}}
+	}
+}
+
 // slow makes a call take that long, on the bubble's clock.
 func slow(d time.Duration) fakedb.Fault {
 	return fakedb.Fault{Do: func(context.Context) { time.Sleep(d) }}
@@ -218,6 +225,24 @@ func TestSpanEndsWithItsRows(t *testing.T) {
 				t.Error("a row")
 			}
 		}, 4 * time.Second, "context.Canceled"},
+		{"cancelled after many slow rows", func(t *testing.T, fake *fakedb.DB, db *sql.DB) {
+			fake.Results = manyRows(200)
+			ctx, cancel := context.WithCancel(t.Context())
+			rows := must(db.QueryContext(ctx, "SELECT"))
+			read(t, rows, 13, time.Second)
+			time.Sleep(time.Minute)
+			cancel()
+			synctest.Wait()
+		}, 12 * time.Second, "context.Canceled"},
+		{"cancelled after rows that became slow", func(t *testing.T, fake *fakedb.DB, db *sql.DB) {
+			fake.Results = manyRows(200)
+			ctx, cancel := context.WithCancel(t.Context())
+			rows := must(db.QueryContext(ctx, "SELECT"))
+			read(t, rows, 120, 0)
+			read(t, rows, 20, time.Second) // noticed within a few rows
+			cancel()
+			synctest.Wait()
+		}, 19 * time.Second, "context.Canceled"},
 		{"past the deadline", func(t *testing.T, fake *fakedb.DB, db *sql.DB) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
@@ -342,14 +367,13 @@ func TestDriverDuration(t *testing.T) {
 		{"slow driver of many rows", 500, time.Second, 0, ""},
 		{"slow consumer of many rows", 2 + 32*16, 0, time.Second, "0"},
 		{"both, of many rows", 2 + 32*16, time.Second, time.Second, "514"},
+		{"quick consumer of many rows", 101, 0, time.Microsecond, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake := fakeOf(fakedb.Modern)
-				fake.Results = func(string) []fakedb.ResultSet {
-					return []fakedb.ResultSet{{Columns: []string{"a"}, Rows: make([][]driver.Value, tt.rows)}}
-				}
+				fake.Results = manyRows(tt.rows)
 				db, spans := observe(t, fake)
 				for n := range tt.rows {
 					fake.On(fakedb.RowsNext, n+1, slow(tt.driver))
@@ -373,19 +397,20 @@ func TestLeakedRows(t *testing.T) {
 		fake := fakeOf(fakedb.Modern)
 		db, spans := observe(t, fake)
 		l := ledger.New(nil, "task")
+		fake.Results = manyRows(11)
 		rows := must(db.QueryContext(ledger.NewContext(t.Context(), l), "SELECT"))
-		fake.On(fakedb.RowsNext, 2, slow(time.Second))
-		read(t, rows, 2, time.Minute)
+		fake.On(fakedb.RowsNext, 10, slow(time.Second))
+		read(t, rows, 10, time.Minute)
 		leaks := l.EndTask()
-		if len(leaks) != 1 || leaks[0].Rows != 2 {
+		if len(leaks) != 1 || leaks[0].Rows != 10 {
 			t.Errorf("leaks: %+v", leaks)
 		}
 		span := only(t, spans)
-		ends(t, span, time.Minute+time.Second, "")
+		ends(t, span, 9*time.Minute+time.Second, "")
 		if attributeOf(span, "otdb.rows_leaked") != "true" {
 			t.Errorf("attributes: %v", span.Attributes())
 		}
-		if got := l.Totals(); got.Operations != 1 || got.Statements != 1 || got.Rows != 2 || got.Errors != 0 || got.Duration != time.Second {
+		if got := l.Totals(); got.Operations != 1 || got.Statements != 1 || got.Rows != 10 || got.Errors != 0 || got.Duration != time.Second {
 			t.Errorf("the ledger has %+v", got)
 		}
 		// The rows stay usable.

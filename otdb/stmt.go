@@ -119,7 +119,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res d
 		}
 	}
 	var op operation
-	callCtx := s.begin(&op, ctx, args)
+	callCtx := s.begin(ctx, &op, args)
 	returned := false
 	defer func() { op.finishExec(res, err, returned) }()
 	if s.execerCtx != nil {
@@ -140,7 +140,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 		}
 	}
 	r := &rows{tx: s.conn.tx}
-	callCtx := s.begin(&r.op, ctx, args)
+	callCtx := s.begin(ctx, &r.op, args)
 	returned := false
 	defer func() {
 		if err != nil || !returned {
@@ -162,7 +162,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 
 // begin starts the operation of an execution, or goes on with the one that the
 // statement was prepared for.
-func (s *stmt) begin(op *operation, ctx context.Context, args []driver.NamedValue) context.Context {
+func (s *stmt) begin(ctx context.Context, op *operation, args []driver.NamedValue) context.Context {
 	if sk := s.skipped; sk != nil {
 		s.skipped = nil
 		if sameContext(sk.ctx, ctx) {

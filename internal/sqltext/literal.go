@@ -60,9 +60,9 @@ func (s *scanner) stringLiteral(from, i int, q byte, esc escape) {
 }
 
 // quotedName takes the quoted name that begins at from, with a prefix perhaps,
-// and whose content begins at i.
-func (s *scanner) quotedName(from, i int, q byte, esc escape) {
-	end, ok := s.quotedEnd(i, q, esc)
+// and whose content begins at i. No dialect has escapes in names.
+func (s *scanner) quotedName(from, i int, q byte) {
+	end, ok := s.quotedEnd(i, q, escapeNever)
 	if ok != closedYes || s.edge(end) {
 		s.dropRest(from)
 		return
@@ -82,7 +82,7 @@ func (s *scanner) quote(q byte) {
 	default:
 		switch s.dialect {
 		case MySQL, SQLite:
-			s.quotedName(from, from+1, q, escapeNever)
+			s.quotedName(from, from+1, q)
 		case Default:
 			// Elsewhere it may be an operator.
 			end, ok := s.quotedEnd(from+1, q, escapeNever)
@@ -90,7 +90,7 @@ func (s *scanner) quote(q byte) {
 				s.dropRest(from)
 				return
 			}
-			s.quotedName(from, from+1, q, escapeNever)
+			s.quotedName(from, from+1, q)
 		default:
 			s.operator()
 		}
@@ -104,7 +104,7 @@ func (s *scanner) quote(q byte) {
 func (s *scanner) doubleQuoted(from int) {
 	switch s.dialect {
 	case PostgreSQL, Oracle:
-		s.quotedName(from, from+1, '"', escapeNever)
+		s.quotedName(from, from+1, '"')
 		return
 	case MySQL:
 		s.stringLiteral(from, from+1, '"', escapeDoubt)
@@ -149,7 +149,7 @@ func (s *scanner) bracket() {
 			s.stringLiteral(from, from+1, ']', escapeNever)
 			return
 		}
-		s.quotedName(from, from+1, ']', escapeNever)
+		s.quotedName(from, from+1, ']')
 	case SQLite:
 		end := strings.IndexByte(s.src[from:], ']')
 		if end < 0 {
@@ -266,7 +266,7 @@ func (s *scanner) unicodePrefixed(from, end int) bool {
 	case q == '\'':
 		s.stringLiteral(from, end+2, q, escapeDoubt)
 	case q == '"' && s.dialect == PostgreSQL:
-		s.quotedName(from, end+2, q, escapeNever)
+		s.quotedName(from, end+2, q)
 	default:
 		return false
 	}
