@@ -34,14 +34,19 @@ demo: ## run the main job: index this project's packages into a database, and sh
 	@GOWORK= $(GO) run ./examples/quickstart
 
 .PHONY: test
-test: cover ## test every module that needs no Docker, with the race detector and the coverage gate
-	@$(call each,$(NESTED),$(GO) test -race -count=1 ./...)
+test: ## test every module that needs no Docker, with the race detector and the coverage gate
+	@status=0; \
+	$(MAKE) --no-print-directory cover || status=1; \
+	($(call each,$(NESTED),$(GO) test -race -count=1 ./...)) || status=1; \
+	exit $$status
 
 .PHONY: cover
 cover: ## test the root module with the race detector; fail where coverage is too low
 	@mkdir -p .coverage
-	@$(ALONE) $(GO) test -race -covermode=atomic -coverprofile=.coverage/profile ./...
-	@.ci/coverage .coverage/profile
+	@status=0; \
+	$(ALONE) $(GO) test -race -covermode=atomic -coverprofile=.coverage/profile ./... || status=1; \
+	.ci/coverage .coverage/profile || status=1; \
+	exit $$status
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI) ## run the linters in every module

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -147,14 +148,24 @@ func (t *task) interruption(err error, class *errs.Class) result {
 		return timeout
 	case isCanceled && !isTimeout:
 		return cancellation
+	// database/sql ends a transaction whose context is done by itself, and what
+	// the application does with it then gets this error.
+	case class.Code == "" && errors.Is(err, sql.ErrTxDone):
+		return interrupted(done)
 	case !isCanceled && class.Kind != errs.KindCanceled && class.Kind != errs.KindTimeout:
 		return failure
 	// The context knows why, and a driver's own word need not say.
-	case errors.Is(done, context.DeadlineExceeded):
-		return timeout
 	default:
-		return cancellation
+		return interrupted(done)
 	}
+}
+
+// interrupted returns the result of a task whose context is done with that error.
+func interrupted(done error) result {
+	if errors.Is(done, context.DeadlineExceeded) {
+		return timeout
+	}
+	return cancellation
 }
 
 // text returns the safe text of an error.

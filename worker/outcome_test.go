@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -96,6 +97,12 @@ func TestOutcomes(t *testing.T) {
 		},
 		"cancelled, in a driver's word": {
 			fn: cancels(sqlState("57014")), returns: sqlState("57014"), result: "cancellation", cause: "the worker stops",
+		},
+		"cancelled, in database/sql's word": {
+			fn: cancels(sql.ErrTxDone), returns: sql.ErrTxDone, result: "cancellation", cause: "the worker stops",
+		},
+		"a transaction that was over": {
+			fn: returns(sql.ErrTxDone), returns: sql.ErrTxDone, result: "failure", errorType: "sql.ErrTxDone", message: errs.Message(sql.ErrTxDone),
 		},
 		"cancelled, and more": {
 			fn: cancels(cancelledToo), returns: cancelledToo, result: "cancellation", cause: "the worker stops",
