@@ -1,10 +1,78 @@
-// Package riverworker is reserved for running River jobs as Taskspan tasks. It
-// is a module of its own, so that users of package worker do not inherit River.
+// Package riverworker makes the jobs of River (https://riverqueue.com) tasks of
+// package worker, and carries the trace context from where a job is inserted to
+// where it is worked, be it another process or another machine:
 //
-// What belongs here: a River middleware that puts the caller's trace context
-// into a job when it is inserted, and runs the job through package worker when
-// it is worked, with the job's kind as the name of the task, and its id,
-// attempt and time in the queue as what the task knows of itself.
+//	client, err := river.NewClient(driver, &river.Config{
+//		Plugins: []rivertype.Plugin{riverworker.New()},
+//		...
+//	})
 //
-// The package exports nothing yet.
+// It is a module of its own, so that users of package worker do not inherit
+// River.
+//
+// # Inserting
+//
+// Each insert is a span of the kind producer: one for a call, however many jobs
+// it inserts. Its trace context and baggage go into the metadata of the jobs as
+// worker.Inject writes them: with the W3C propagators under the keys
+// traceparent, tracestate and baggage. Nothing else in the metadata is changed,
+// and metadata that has one of these keys keeps what it has, so that a job that
+// is inserted again with the metadata of another one belongs to the same insert.
+// Where no propagator is set, which is what OpenTelemetry starts with, nothing
+// is carried; package telemetry sets the W3C ones.
+//
+// The span has the attributes messaging.system (river), messaging.operation.type
+// (send), messaging.operation.name (insert), where they are the same for all
+// jobs messaging.destination.name (the queue) and river.job.kind, and
+// messaging.batch.message_count if there are several jobs, else
+// messaging.message.id (the job's, unless the job was a duplicate of a unique
+// one). If the insert fails, it has error.type and the status Error.
+//
+// # Working
+//
+// Each attempt at a job is a task with the job's kind as its name. Its span is of
+// the kind consumer, the root of a trace of its own, and linked to the insert,
+// or with [WithAsParent] a child of it. Next to the attributes of a task it has
+// messaging.system, messaging.operation.type (process), messaging.operation.name
+// (work), messaging.destination.name, messaging.message.id, and
+// messaging.client.id, the River client that works on it. The id of the task is
+// that of the job. Time in the queue counts from when the job could be worked:
+// from its scheduled_at if that was later than the insert, as for retries and
+// snoozed jobs.
+//
+//	the job                         result        River gets
+//	returns nil                     success       nil
+//	returns an error                failure       the same error
+//	returns river.JobSnooze         skip          the same error
+//	returns river.JobCancel         cancellation  the same error
+//	is cancelled by JobCancel(ctx)  cancellation  the same error, if it says that its context is done
+//	or by StopAndCancel
+//	exceeds its timeout             timeout       the same error, likewise
+//	panics                          panic         the same panic
+//	  with worker.WithRecoverPanics panic         an *errs.PanicError
+//	calls runtime.Goexit            failure       worker.ErrGoexit
+//	(the runner is draining)        -             a snooze of a second, and worker.ErrDraining
+//
+// Package worker says what the results mean for span, log and metrics. To River
+// alone, a Goexit would leave the job running until it is rescued, and the
+// client unable to stop: the plugin runs each job on a goroutine of its own. The
+// trace that River keeps of a panic therefore ends in this package; the span and
+// the log record of the task have the stack of the panic itself.
+//
+// Jobs whose kind the client does not know fail before any plugin is asked, and
+// have no span.
+//
+// # Shutting down
+//
+// Stop the client first, then drain the runner, then shut the providers down:
+//
+//	err := errors.Join(client.Stop(ctx), runner.Drain(ctx), shutdown(ctx))
+//
+// # The database of the queue
+//
+// River polls. Give it a pool that is not traced, or one that was opened with
+// otdb.WithRequireParent, which traces only the statements within a task or
+// another span: those of inserts, for example. What jobs themselves ask a
+// database for is traced if they use a pool opened by package otdb, and pass on
+// their context.
 package riverworker

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/mattn/go-sqlite3"
+
+	"github.com/taskspan/taskspan/otdb"
+	"github.com/taskspan/taskspan/telemetry"
+	"github.com/taskspan/taskspan/worker"
+)
+
+// flushTimeout bounds how long the program waits for a collector at its end.
+const flushTimeout = 10 * time.Second
+
+// queueSize is the variable for how many ended spans may wait for their export.
+// The default of 2048 is for programs that do not end thousands within a second:
+// what comes too soon is dropped, and the spans of tasks come last.
+const queueSize = "OTEL_BSP_MAX_QUEUE_SIZE"
+
+// index does the main job: it reads the graph before anything else, so that
+// what fails early leaves no trace in a database, and prints what there is to
+// see even if a task failed.
+func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err error) {
+	defer p.clear()
+	dir := f.dir
+	if dir == "" {
+		if dir, err = moduleRoot(); err != nil {
+			return err
+		}
+	}
+	p.step("listing packages", 0, 0)
+	g, err := readGraph(ctx, dir)
+	if err != nil {
+		return err
+	}
+
+	if os.Getenv(queueSize) == "" {
+		if err := os.Setenv(queueSize, "65536"); err != nil {
+			return err
+		}
+	}
+	printed := new(trees)
+	summary := newSummary()
+	shutdown, err := telemetry.Start(ctx,
+		telemetry.WithServiceName("taskspan-quickstart"),
+		telemetry.WithSpanProcessor(telemetry.NewTree(printed)),
+		telemetry.WithSpanProcessor(summary),
+		telemetry.WithMetricsAddr(f.serve))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// The context may be done by now, and what was recorded is still to be exported.
+		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		err = errors.Join(err, shutdown(flush))
+	}()
+
+	x := &indexer{graph: g, progress: p}
+	if err := x.process(ctx, f.dsn); err != nil {
+		printTasks(stdout, printed, summary)
+		return err
+	}
+	printReport(stdout, g, x.top)
+	printTasks(stdout, printed, summary)
+	if f.serve != "" {
+		fmt.Fprintf(stdout, "\nServing /metrics at %s until interrupted.\n", f.serve)
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// process opens the database, runs the tasks, and closes it again.
+func (x *indexer) process(ctx context.Context, d dsn) (err error) {
+	if d.driver == "" {
+		var remove func() error
+		if d, remove, err = temporary(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, remove()) }()
+	}
+	// Errors go to the logs that are exported, and to this program's reader
+	// through the trees: a terminal needs them no third time.
+	runner, err := worker.New(worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))))
+	if err != nil {
+		return err
+	}
+	worker.SetDefault(runner)
+
+	x.db, err = otdb.Open(d.driver, d.source)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	defer func() { err = errors.Join(err, x.db.Close()) }()
+	if err := x.work(ctx); err != nil {
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	return nil
+}
+
+// printTasks prints what telemetry knows of the tasks.
+func printTasks(w io.Writer, printed *trees, s *summary) {
+	if s.empty() {
+		fmt.Fprintln(w, "\nNo task was traced: see OTEL_SDK_DISABLED and OTEL_TRACES_SAMPLER.")
+		return
+	}
+	fmt.Fprintf(w, "\nWhat each task did:\n\n%s\n\n", printed)
+	s.print(w)
+}

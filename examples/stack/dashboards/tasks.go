@@ -1,0 +1,61 @@
+package main
+
+// ofTask selects the tasks that the viewer chose.
+const ofTask = `job=~"$job", instance=~"$instance", worker_task_name=~"$task"`
+
+const failed = `worker_task_result=~"failure|panic|timeout"`
+
+// tasks is the dashboard of worker tasks.
+func tasks() dashboard {
+	return newDashboard("taskspan-tasks", "Tasks", "What worker tasks do, how long they take, and how they end.", []group{
+		{"Now", []chart{
+			{kind: "stat", title: "Running", unit: count, width: 6, description: "Tasks that are running.",
+				queries: []query{{expr: `sum(worker_task_active{` + ofTask + `})`, legend: "running"}}},
+			{kind: "stat", title: "Runs per second", unit: perSec, width: 6, description: "Tasks that ended, over five minutes.",
+				queries: []query{{expr: `sum(rate(worker_task_duration_seconds_count{` + ofTask + `}[5m]))`, legend: "runs"}}},
+			{kind: "stat", title: "Failure ratio", unit: share, width: 6, description: "Failures, panics and timeouts among all runs, over five minutes.",
+				queries: []query{{expr: `(sum(rate(worker_task_duration_seconds_count{` + ofTask + `, ` + failed + `}[5m])) or vector(0)) / sum(rate(worker_task_duration_seconds_count{` + ofTask + `}[5m]))`, legend: "failed"}}},
+			{kind: "stat", title: "Longest silence", unit: seconds, width: 6, description: "The longest time since a task succeeded last.",
+				queries: []query{{expr: `max(time() - max by (job, worker_task_name) (worker_task_last_success_timestamp_seconds{` + ofTask + `}))`, legend: "since a success"}}},
+		}},
+		{"Runs", []chart{
+			{kind: "timeseries", title: "Rate by result", unit: perSec, width: 12, stacked: true, description: "Tasks that ended, by how they ended.",
+				queries: []query{{expr: `sum by (worker_task_result) (rate(worker_task_duration_seconds_count{` + ofTask + `}[$__rate_interval]))`, legend: "{{worker_task_result}}"}}},
+			{kind: "timeseries", title: "Rate by task", unit: perSec, width: 12, description: "Tasks that ended, by name.",
+				queries: []query{{expr: `sum by (worker_task_name) (rate(worker_task_duration_seconds_count{` + ofTask + `}[$__rate_interval]))`, legend: "{{worker_task_name}}"}}},
+			{kind: "timeseries", title: "Failure ratio by task", unit: share, width: 12, description: "Failures, panics and timeouts among the runs of each task.",
+				queries: []query{{expr: `sum by (worker_task_name) (rate(worker_task_duration_seconds_count{` + ofTask + `, ` + failed + `}[$__rate_interval])) / sum by (worker_task_name) (rate(worker_task_duration_seconds_count{` + ofTask + `}[$__rate_interval]))`, legend: "{{worker_task_name}}"}}},
+			{kind: "timeseries", title: "Failures by error type", unit: perSec, width: 12, stacked: true, description: "What went wrong: a code of a database, or the name of a Go type.",
+				queries: []query{{expr: `sum by (worker_task_name, error_type) (rate(worker_task_duration_seconds_count{` + ofTask + `, error_type!=""}[$__rate_interval]))`, legend: "{{worker_task_name}} {{error_type}}"}}},
+		}},
+		{"Duration", []chart{
+			{kind: "timeseries", title: "Duration", unit: seconds, width: 12, description: "Percentiles over all chosen tasks. A dot is one run, and leads to its trace.",
+				queries: quantiles("worker_task_duration_seconds_bucket", ofTask)},
+			{kind: "timeseries", title: "p99 by task", unit: seconds, width: 12, description: "What one run in a hundred of each task takes at least.",
+				queries: []query{{expr: `histogram_quantile(0.99, sum by (worker_task_name, le) (rate(worker_task_duration_seconds_bucket{` + ofTask + `}[$__rate_interval])))`, legend: "{{worker_task_name}}"}}},
+			{kind: "heatmap", title: "Distribution", unit: seconds, width: 12, description: "How many runs took how long. A dot is one run, and leads to its trace.",
+				queries: []query{{expr: `sum by (le) (increase(worker_task_duration_seconds_bucket{` + ofTask + `}[$__rate_interval]))`, legend: "{{le}}", exemplars: true}}},
+			{kind: "timeseries", title: "Time in queue", unit: seconds, width: 12, description: "From enqueuing to start, where it is known: what one task in twenty waits at least.",
+				queries: []query{{expr: `histogram_quantile(0.95, sum by (worker_task_name, le) (rate(worker_task_queue_duration_seconds_bucket{` + ofTask + `}[$__rate_interval])))`, legend: "{{worker_task_name}}"}}},
+		}},
+		{"Running", []chart{
+			{kind: "timeseries", title: "Active", unit: count, width: 8, stacked: true, description: "Tasks that are running, by name.",
+				queries: []query{{expr: `sum by (worker_task_name) (worker_task_active{` + ofTask + `})`, legend: "{{worker_task_name}}"}}},
+			{kind: "timeseries", title: "Oldest run", unit: seconds, width: 8, description: "How long the oldest running task of each name has run.",
+				queries: []query{{expr: `max by (worker_task_name) (worker_task_oldest_age_seconds{` + ofTask + `})`, legend: "{{worker_task_name}}"}}},
+			{kind: "timeseries", title: "Time since last success", unit: seconds, width: 8, description: "Since the last success on any instance; from the start of the process for expected tasks that had none.",
+				queries: []query{{expr: `time() - max by (worker_task_name) (worker_task_last_success_timestamp_seconds{` + ofTask + `})`, legend: "{{worker_task_name}}"}}},
+		}},
+		{"Work in databases", []chart{
+			{kind: "timeseries", title: "Share of time in the database", unit: share, width: 8, description: "Time inside drivers in that of the task. Above 100 % statements run at the same time.",
+				queries: []query{{expr: `sum by (worker_task_name) (rate(worker_task_db_duration_seconds_sum{` + ofTask + `}[$__rate_interval])) / sum by (worker_task_name) (rate(worker_task_duration_seconds_sum{` + ofTask + `}[$__rate_interval]))`, legend: "{{worker_task_name}}"}}},
+			{kind: "timeseries", title: "Operations per task", unit: count, width: 8, description: "The mean number of database operations of one run.",
+				queries: []query{{expr: `sum by (worker_task_name) (rate(worker_task_db_operations_sum{` + ofTask + `}[$__rate_interval])) / sum by (worker_task_name) (rate(worker_task_db_operations_count{` + ofTask + `}[$__rate_interval]))`, legend: "{{worker_task_name}}"}}},
+			{kind: "timeseries", title: "Findings", unit: count, width: 8, stacked: true, description: "Repeated statements, leaked rows and slow statements within an hour. The log records named task finding tell which.",
+				queries: []query{{expr: `sum by (worker_task_name, worker_finding_kind) (increase(worker_task_findings_total{` + ofTask + `}[1h]))`, legend: "{{worker_task_name}} {{worker_finding_kind}}"}}},
+		}},
+	},
+		labelVariable("job", "Job", "worker_task_duration_seconds_count", "job"),
+		labelVariable("instance", "Instance", `worker_task_duration_seconds_count{job=~"$job"}`, "instance"),
+		labelVariable("task", "Task", `worker_task_duration_seconds_count{job=~"$job", instance=~"$instance"}`, "worker_task_name"))
+}

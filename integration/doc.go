@@ -1,0 +1,13 @@
+// Package integration tests Taskspan against real database servers in
+// containers, with the drivers and libraries that programs use, and with
+// networks and servers that fail. It is a module of its own, so that users of
+// the library inherit none of its dependencies.
+//
+// A test here runs the same program on the bare driver and through otdb, and
+// compares all that the program sees, every span, and every point of the
+// metrics. What can be shown without a server belongs beside the code it tests,
+// in the root module. The package backends beside this one has the other end:
+// collectors and Prometheus.
+//
+// `make integration` runs everything; README.md says what is needed.
+package integration

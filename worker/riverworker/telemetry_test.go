@@ -1,0 +1,176 @@
+package riverworker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/worker"
+)
+
+// observed is a runner and a plugin, and all that they report.
+type observed struct {
+	t        *testing.T
+	spans    *tracetest.SpanRecorder
+	tracers  *sdktrace.TracerProvider
+	reader   *sdkmetric.ManualReader
+	meters   *sdkmetric.MeterProvider
+	runner   *worker.Runner
+	plugin   *Plugin
+	logLines *logLines
+}
+
+func observe(t *testing.T, runnerOptions []worker.Option, opts ...Option) *observed {
+	t.Helper()
+	o := &observed{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader(), logLines: new(logLines)}
+	o.tracers = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(o.spans))
+	o.meters = sdkmetric.NewMeterProvider(sdkmetric.WithReader(o.reader))
+	runner, err := worker.New(append([]worker.Option{
+		worker.WithTracerProvider(o.tracers),
+		worker.WithMeterProvider(o.meters),
+		worker.WithLogger(slog.New(o.logLines)),
+	}, runnerOptions...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.runner = runner
+	o.plugin = New(append([]Option{WithRunner(runner), WithTracerProvider(o.tracers)}, opts...)...)
+	return o
+}
+
+// span is all of a span that does not differ from run to run.
+type span struct {
+	name       string
+	kind       trace.SpanKind
+	parent     string // the name of the span, "" for none
+	links      string // the names of the spans
+	attributes map[attribute.Key]any
+	status     string
+	events     int
+}
+
+// ended returns the spans that have ended, in the order of their start.
+func (o *observed) ended() []span {
+	o.t.Helper()
+	if started, ended := len(o.spans.Started()), len(o.spans.Ended()); started != ended {
+		o.t.Errorf("%d spans started, and %d ended", started, ended)
+	}
+	stubs := tracetest.SpanStubsFromReadOnlySpans(o.spans.Ended())
+	slices.SortStableFunc(stubs, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
+	names := make(map[trace.SpanID]string)
+	for _, s := range stubs {
+		names[s.SpanContext.SpanID()] = s.Name
+	}
+	nameOf := func(from, to trace.SpanContext, sameTrace bool) string {
+		name, known := names[to.SpanID()]
+		switch {
+		case !known:
+			return "unknown"
+		case from.TraceID() == to.TraceID() != sameTrace:
+			return "in the wrong trace: " + name
+		}
+		return name
+	}
+	out := make([]span, 0, len(stubs))
+	for _, s := range stubs {
+		x := span{name: s.Name, kind: s.SpanKind, attributes: make(map[attribute.Key]any), events: len(s.Events)}
+		if s.Parent.IsValid() {
+			x.parent = nameOf(s.SpanContext, s.Parent, true)
+		}
+		for _, l := range s.Links {
+			x.links += nameOf(s.SpanContext, l.SpanContext, false)
+		}
+		for _, kv := range s.Attributes {
+			x.attributes[kv.Key] = kv.Value.AsInterface()
+		}
+		if s.Status.Code != 0 {
+			x.status = s.Status.Code.String() + ": " + s.Status.Description
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// expect compares all spans that ended with those that should have.
+func (o *observed) expect(want ...span) {
+	o.t.Helper()
+	got := o.ended()
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			o.t.Errorf("span %d is missing: %+v", i, want[i])
+		case i >= len(want):
+			o.t.Errorf("span %d is too many: %+v", i, got[i])
+		default:
+			if d, ok := got[i].attributes["worker.task.db.duration"].(float64); ok && d > 0 {
+				got[i].attributes["worker.task.db.duration"] = "positive"
+			}
+			if g, w := fmt.Sprintf("%+v", got[i]), fmt.Sprintf("%+v", want[i]); g != w {
+				o.t.Errorf("span %d:\n%s, want\n%s", i, g, w)
+			}
+		}
+	}
+}
+
+// counts returns how many values each series of a histogram holds, and their
+// sum over all.
+func (o *observed) counts(name string) (counts map[string]uint64, sum float64) {
+	o.t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := o.reader.Collect(context.Background(), &all); err != nil {
+		o.t.Fatal(err)
+	}
+	counts = make(map[string]uint64)
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			h, ok := m.Data.(metricdata.Histogram[float64])
+			if !ok || m.Name != name {
+				continue
+			}
+			for _, p := range h.DataPoints {
+				counts[p.Attributes.Encoded(attribute.DefaultEncoder())] = p.Count
+				sum += p.Sum
+			}
+		}
+	}
+	return counts, sum
+}
+
+// active returns how many tasks run.
+func (o *observed) active() (n int64) {
+	o.t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := o.reader.Collect(context.Background(), &all); err != nil {
+		o.t.Fatal(err)
+	}
+	for _, scope := range all.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "worker.task.active" {
+				for _, p := range sum.DataPoints {
+					n += p.Value
+				}
+			}
+		}
+	}
+	return n
+}
+
+// expectDurations compares the counts of worker.task.duration.
+func (o *observed) expectDurations(want map[string]uint64) {
+	o.t.Helper()
+	if got, _ := o.counts("worker.task.duration"); fmt.Sprint(got) != fmt.Sprint(want) {
+		o.t.Errorf("worker.task.duration counts %v, want %v", got, want)
+	}
+	if n := o.active(); n != 0 {
+		o.t.Errorf("%d tasks are active", n)
+	}
+}
