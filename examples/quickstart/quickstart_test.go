@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -222,6 +223,25 @@ func TestErrorOfATask(t *testing.T) {
 	want := regexp.MustCompile(`(?m)^quickstart\.insert_twice: 2067: .*constraint.*quickstart_packages\.path`)
 	if !want.MatchString(stdout) {
 		t.Errorf("no line like %s in\n%s", want, stdout)
+	}
+}
+
+// TestFindings: a query for each import is found, and one for all of them is not.
+func TestFindings(t *testing.T) {
+	stdout, _, _ := output(t, program(t, "-dir", "../.."))
+	statements := regexp.MustCompile(`(?m)^quickstart\.resolve_naive +success .*? (\d+) +\S+ m?s +\d+%$`).FindStringSubmatch(stdout)
+	found := regexp.MustCompile(`(?m)^quickstart\.resolve_naive: repeated_statement: SELECT quickstart_packages ×(\d+)$`).FindStringSubmatch(stdout)
+	if statements == nil || found == nil {
+		t.Fatalf("no table or no finding in\n%s", stdout)
+	}
+	// All its statements but the one that lists the imports are the same.
+	all, err1 := strconv.Atoi(statements[1])
+	same, err2 := strconv.Atoi(found[1])
+	if err1 != nil || err2 != nil || same != all-1 || same < 100 {
+		t.Errorf("%d statements, of which %d repeat", all, same)
+	}
+	if strings.Contains(stdout, "quickstart.resolve_joined: ") {
+		t.Errorf("something was found in the joined statement:\n%s", stdout)
 	}
 }
 

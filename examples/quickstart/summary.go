@@ -16,11 +16,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Attributes that package worker puts on the span of a task.
+// What package worker puts on the span of a task: attributes, and an event for
+// each finding.
 const (
 	taskNameKey   = attribute.Key("worker.task.name")
 	taskResultKey = attribute.Key("worker.task.result")
 	taskDBTimeKey = attribute.Key("worker.task.db.duration")
+
+	findingEvent    = "worker.finding"
+	findingKindKey  = attribute.Key("worker.finding.kind")
+	findingCountKey = attribute.Key("worker.finding.count")
 )
 
 var _ sdktrace.SpanProcessor = (*summary)(nil)
@@ -42,6 +47,7 @@ type taskLine struct {
 	dbTime       time.Duration
 	errorType    string
 	status       string
+	findings     []string
 }
 
 func newSummary() *summary {
@@ -83,8 +89,22 @@ func (s *summary) OnEnd(span sdktrace.ReadOnlySpan) {
 	if status := span.Status(); status.Code == codes.Error {
 		line.status = status.Description
 	}
+	for _, event := range span.Events() {
+		if event.Name == findingEvent {
+			line.findings = append(line.findings, findingText(event))
+		}
+	}
 	delete(s.statements, id)
 	s.tasks = append(s.tasks, line)
+}
+
+// findingText says what was found.
+func findingText(event sdktrace.Event) string {
+	found := attribute.NewSet(event.Attributes...)
+	kind, _ := found.Value(findingKindKey)
+	count, _ := found.Value(findingCountKey)
+	statement, _ := found.Value(semconv.DBQuerySummaryKey)
+	return fmt.Sprintf("%s: %s ×%d", kind.AsString(), statement.AsString(), count.AsInt64())
 }
 
 // Shutdown implements sdktrace.SpanProcessor.
@@ -99,7 +119,8 @@ func (s *summary) empty() bool {
 	return len(s.tasks) == 0
 }
 
-// print writes the table, and below it the errors that tasks ended with.
+// print writes the table, and below it what was found in the tasks and the
+// errors that they ended with.
 func (s *summary) print(w io.Writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,9 +134,13 @@ func (s *summary) print(w io.Writer) {
 		fmt.Fprintf(w, "%-*s  %-12s %9s %11d %12s %5.0f%%\n", width,
 			t.name, t.result, short(t.duration), t.statements, short(t.dbTime), 100*share(t.dbTime, t.duration))
 	}
+	fmt.Fprintln(w)
 	for _, t := range s.tasks {
+		for _, finding := range t.findings {
+			fmt.Fprintf(w, "%s: %s\n", t.name, finding)
+		}
 		if t.errorType != "" {
-			fmt.Fprintf(w, "\n%s: %s: %s\n", t.name, t.errorType, t.status)
+			fmt.Fprintf(w, "%s: %s: %s\n", t.name, t.errorType, t.status)
 		}
 	}
 }
