@@ -40,11 +40,10 @@ type rows struct {
 	// unmeasured is the time between the last two readings, and unmeasuredRows
 	// is how many rows there were between them.
 	unmeasured     time.Duration
-	unmeasuredRows int64
+	unmeasuredRows int32
 
-	leak  *openRows   // nil outside of tasks
-	watch int64       // the count from which on a row is more than counted
 	ended atomic.Bool // the operation's end is taken
+	leak  *openRows   // nil outside of tasks
 	gap   bool        // last is the reading after the last call
 	// inside is set while the driver looks for the next row, and after that if
 	// it panicked.
@@ -68,10 +67,9 @@ func (r *rows) opened(raw driver.Rows) driver.Rows {
 		return nil
 	}
 	r.raw = raw
-	r.watch = math.MaxInt64
+	r.nextRow = math.MaxInt64
 	if r.op.recording || r.op.ledger != nil || r.op.db.cfg.slow > 0 {
 		r.openGap()
-		r.watch = 1
 	}
 	if r.op.db.cfg.untilReturn {
 		r.op.report(&outcome{returned: unknown, affected: unknown})
@@ -109,33 +107,24 @@ func (r *rows) Next(dest []driver.Value) error {
 		return err
 	}
 	r.count++
-	if r.count >= r.watch {
-		r.watched()
+	if r.count >= r.nextRow {
+		r.openGap()
+	}
+	if r.leak != nil {
+		r.leak.publish()
 	}
 	return nil
 }
 
-// watched is called behind the row that is watched for.
-func (r *rows) watched() {
-	if r.count >= r.nextRow {
-		r.openGap()
-	}
-	r.watch = r.nextRow
-	if r.leak != nil {
-		r.leak.publish()
-		r.watch = r.count + 1
-	}
-}
-
 // measured reports whether somebody wants to know the consumer's part.
-func (r *rows) measured() bool { return r.watch != math.MaxInt64 }
+func (r *rows) measured() bool { return r.nextRow != math.MaxInt64 }
 
 // openGap is called after a call of the driver, to measure what the consumer
 // takes until the next one.
 func (r *rows) openGap() {
 	now := r.op.db.now()
 	passed, took := r.count-r.lastRow, now-r.last
-	r.unmeasured, r.unmeasuredRows = took, passed-1
+	r.unmeasured, r.unmeasuredRows = took, int32(passed-1)
 	r.nextRow = r.count + 1
 	if r.count >= exactRows && took < slowRow*time.Duration(passed) {
 		r.nextRow = r.count + sampledRows

@@ -26,8 +26,11 @@ func (r scanningRows) NextRow() error {
 		return err
 	}
 	r.count++
-	if r.count >= r.watch {
-		r.watched()
+	if r.count >= r.nextRow {
+		r.openGap()
+	}
+	if r.leak != nil {
+		r.leak.publish()
 	}
 	return nil
 }
