@@ -74,7 +74,7 @@ bench: ## compare a database opened through otdb with the bare one, and a task w
 
 .PHONY: integration
 integration: ## test against real database servers (needs Docker)
-	@$(call each,integration,$(GO) test -race -count=1 ./...)
+	@integration/run
 
 .PHONY: selftest
 selftest: $(TOOLS)/golangci-lint-$(GOLANGCI) ## show that the checks can fail
