@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	pgxv5 "github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -225,18 +226,26 @@ func TestPostgresFailureInTheMiddleOfTheRows(t *testing.T) {
 	})
 }
 
-// until waits for a query that returns a truth to do so.
+// until waits for a query that returns a truth to do so. It may be called on any
+// goroutine: after a minute it gives up, and the test has failed.
 func until(t *testing.T, db *sql.DB, query string, args ...any) {
 	t.Helper()
-	for {
+	// InnoDB refreshes what it tells of transactions only if nobody has asked
+	// for a tenth of a second.
+	tick := time.NewTicker(150 * time.Millisecond)
+	defer tick.Stop()
+	for range 400 {
 		var ok bool
-		if err := db.QueryRowContext(t.Context(), query, args...).Scan(&ok); err != nil {
-			t.Fatal(err)
+		if err := db.QueryRowContext(context.Background(), query, args...).Scan(&ok); err != nil {
+			t.Errorf("%s: %v", query, err)
+			return
 		}
 		if ok {
 			return
 		}
+		<-tick.C
 	}
+	t.Errorf("never true: %s", query)
 }
 
 // Statements are cancelled by the application's context, by a timeout of the

@@ -115,26 +115,31 @@ func TestParseLimits(t *testing.T) {
 }
 
 // TestParseLinear reads texts that would be slow if a part of them were read
-// again and again.
+// again and again. It compares times with each other alone, so that it does not
+// matter how fast the machine is: eight times the text takes eight times as
+// long, and 64 times if it is quadratic.
 func TestParseLinear(t *testing.T) {
+	const size, factor, limit = 2 << 10, 8, 24
+	parse := func(d sqltext.Dialect, unit string, size int) time.Duration {
+		query := strings.Repeat(unit, size/len(unit))
+		begin := time.Now()
+		sqltext.Parse(d, query)
+		sqltext.Parse(d, "SELECT "+query)
+		return time.Since(begin)
+	}
 	for _, unit := range []string{
 		"[", "]", "$", "$a", "$a$b", "'", `"`, "`", "/*", "*/", "/*/", "--", "-- \r", "#", "(", ")", "(SELECT ", "IN (", "\\", `'\'`,
 		"a.", "?", ":", "@", "@@", "1e", "1.", "q'", "q'[", "U&", "E'", "é", "\u00a0", "x,", "WITH a AS (", "FROM a,", ";", "\r", "//",
 		`""`, "''", "``", "DELETE a FROM ",
 	} {
-		query := strings.Repeat(unit, sqltext.MaxScan/len(unit))
 		for _, d := range dialects {
-			// It takes some milliseconds, and seconds each time if it is
-			// quadratic. A busy machine may be slow, but not five times.
-			took := time.Duration(math.MaxInt64)
-			for attempt := 0; attempt < 5 && took > time.Second; attempt++ {
-				begin := time.Now()
-				sqltext.Parse(d, query)
-				sqltext.Parse(d, "SELECT "+query)
-				took = time.Since(begin)
+			short, long := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
+			for attempt := 0; attempt < 20 && (attempt == 0 || long > limit*short); attempt++ {
+				short = min(short, parse(d, unit, size))
+				long = min(long, parse(d, unit, factor*size))
 			}
-			if took > time.Second {
-				t.Errorf("%v, %q: %v", d, unit, took)
+			if long > limit*short {
+				t.Errorf("%v, %q: %v for %d bytes, %v for %d", d, unit, short, size, long, factor*size)
 			}
 		}
 	}
