@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestRun: the program makes every metric and every finding that it is there to
+// show, and leaves nothing behind when it is interrupted.
+func TestRun(t *testing.T) {
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "OTEL_") {
+			t.Setenv(name, "")
+		}
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stderr bytes.Buffer
+	code := make(chan int, 1)
+	go func() { code <- run(ctx, []string{"-addr", addr, "-interval", "20ms"}, &stderr) }()
+
+	missing := []string{
+		`worker_finding_kind="repeated_statement"`, `worker_finding_kind="rows_leaked"`, `worker_task_result="panic"`,
+		`worker_task_result="timeout"`, `worker_task_result="cancellation"`, `worker_task_result="skip"`,
+		`worker_task_result="failure"`, `worker_task_name="load.never"`, "worker_task_queue_duration_seconds_count",
+		"worker_task_oldest_age_seconds", "db_client_response_returned_rows_count",
+	}
+	ticks := time.NewTicker(20 * time.Millisecond)
+	defer ticks.Stop()
+	late := time.After(time.Minute)
+	for len(missing) > 0 {
+		select {
+		case c := <-code:
+			t.Fatalf("it ended with %d\n%s", c, &stderr)
+		case <-late:
+			t.Fatalf("there is no %q", missing)
+		case <-ticks.C:
+		}
+		served := scrape(t, addr)
+		var still []string
+		for _, m := range missing {
+			if !strings.Contains(served, m) {
+				still = append(still, m)
+			}
+		}
+		missing = still
+	}
+	cancel()
+	if c := <-code; c != 0 || stderr.Len() > 0 {
+		t.Errorf("exit code %d\n%s", c, &stderr)
+	}
+	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v (%v)", left, err)
+	}
+}
+
+// scrape returns the metrics, or nothing while nobody serves them.
+func scrape(t *testing.T, addr string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(r)
+	if err != nil {
+		return ""
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestMistakes(t *testing.T) {
+	for _, args := range [][]string{{"-interval", "0s"}, {"-nothing"}, {"too", "many"}} {
+		var stderr bytes.Buffer
+		if code := run(t.Context(), args, &stderr); code != 2 || !strings.Contains(stderr.String(), "usage: load") {
+			t.Errorf("%q: exit code %d, %q", args, code, &stderr)
+		}
+	}
+}
