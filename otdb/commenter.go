@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/taskspan/taskspan/internal/ledger"
@@ -57,9 +58,15 @@ func (c *commenter) direct(spanCtx, ctx context.Context, st *statement, query st
 		return c.prepared(ctx, st, query)
 	}
 	carrier := propagation.MapCarrier{}
-	c.propagator.Inject(spanCtx, carrier)
-	delete(carrier, "baggage") // it holds the application's values, which stay out of the server's logs
+	c.inject(spanCtx, carrier)
 	return st.commented(query, c.format(c.with(ledger.FromContext(ctx).Task(), carrier)))
+}
+
+// inject writes the trace context into carrier, and no baggage: that holds the
+// application's values, which stay out of the server's logs.
+func (c *commenter) inject(ctx context.Context, carrier propagation.MapCarrier) {
+	defer reportPanic("the propagator", func() { clear(carrier) })
+	c.propagator.Inject(baggage.ContextWithoutBaggage(ctx), carrier)
 }
 
 // with returns the tags, the task and the carrier's fields.

@@ -70,10 +70,14 @@ func (c *conn) unwrap() driver.Conn { return c.raw }
 // statement returns what is known of query. A connection is often used for the
 // same statement again, which is then at hand.
 func (c *conn) statement(query string) *statement {
-	if c.latest == nil || c.latest.query != query {
-		c.latest = c.db.statement(query)
+	if st := c.latest; st != nil && st.query == query {
+		return st
 	}
-	return c.latest
+	st := c.db.statement(query)
+	if len(query) <= maxCachedText {
+		c.latest = st
+	}
+	return st
 }
 
 // Close implements driver.Conn.
@@ -298,7 +302,7 @@ func legacyValues(ctx context.Context, args []driver.NamedValue) ([]driver.Value
 func (o *operation) finish(err error, returned bool) {
 	out := outcome{err: err, returned: unknown, affected: unknown}
 	if !returned {
-		out.class = panicked
+		out.class = unwinding()
 	}
 	o.end(&out)
 }
@@ -307,14 +311,23 @@ func (o *operation) finish(err error, returned bool) {
 func (o *operation) finishExec(res driver.Result, err error, returned bool) {
 	out := outcome{err: err, returned: unknown, affected: unknown}
 	if o.db.cfg.rowCounts && returned && err == nil && res != nil {
-		if n, affErr := res.RowsAffected(); affErr == nil {
-			out.affected = n
-		}
+		out.affected = rowsAffected(res)
 	}
 	if !returned {
-		out.class = panicked
+		out.class = unwinding()
 	}
 	o.end(&out)
+}
+
+// rowsAffected asks a result, which the application may never do: what goes
+// wrong here must not go wrong for it.
+func rowsAffected(res driver.Result) (n int64) {
+	defer reportPanic("the driver's RowsAffected", func() { n = unknown })
+	n, err := res.RowsAffected()
+	if err != nil {
+		return unknown
+	}
+	return n
 }
 
 // skipped is the operation of a statement whose fast path raw has skipped with

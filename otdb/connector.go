@@ -35,6 +35,12 @@ func newConnector(raw driver.Connector, cfg *config, inferred target) (*connecto
 	return c, err
 }
 
+// another returns a connector to the same database for one more sql.DB, whose
+// end is not that of the first.
+func (c *connector) another() *connector {
+	return &connector{raw: c.raw, life: c.life, db: c.db}
+}
+
 // Connect implements driver.Connector.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	call := newCall(ctx, c.db)

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
@@ -90,7 +91,12 @@ func newDatabase(cfg *config, inferred target) (*database, error) {
 	}
 	db.tracer = cfg.tracerProvider.Tracer(scope,
 		trace.WithInstrumentationVersion(Version), trace.WithSchemaURL(semconv.SchemaURL))
-	err := db.makeInstruments()
+	var err error
+	if db.tracer == nil {
+		db.tracer = tracenoop.Tracer{}
+		err = errors.New("otdb: the tracer provider returned no tracer; nothing is traced")
+	}
+	err = errors.Join(err, db.makeInstruments())
 
 	db.lifecycle = make(map[string]*descriptor)
 	for _, name := range []string{opConnect, opPing, opBegin, opCommit, opRollback, opPrepare, opResetSession} {
@@ -102,9 +108,19 @@ func newDatabase(cfg *config, inferred target) (*database, error) {
 	return db, err
 }
 
-func (db *database) makeInstruments() error {
-	meter := db.cfg.meterProvider.Meter(scope,
+// meter returns the meter of the provider, and a no-op one with an error if the
+// provider has none.
+func (c *config) meter() (metric.Meter, error) {
+	m := c.meterProvider.Meter(scope,
 		metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(semconv.SchemaURL))
+	if m == nil {
+		return noop.Meter{}, errors.New("otdb: the meter provider returned no meter; nothing is measured")
+	}
+	return m, nil
+}
+
+func (db *database) makeInstruments() error {
+	meter, err := db.cfg.meter()
 	var err1, err2 error
 	db.duration, err1 = meter.Float64Histogram("db.client.operation.duration",
 		metric.WithUnit("s"),
@@ -123,7 +139,7 @@ func (db *database) makeInstruments() error {
 			db.rows = noop.Int64Histogram{}
 		}
 	}
-	return errors.Join(err1, err2)
+	return errors.Join(err, err1, err2)
 }
 
 func (t target) attributes() []attribute.KeyValue {

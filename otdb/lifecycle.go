@@ -117,7 +117,7 @@ func (c *call) done(returned *bool) {
 	}
 	out := outcome{err: c.err, returned: unknown, affected: unknown}
 	if !*returned {
-		out.class = panicked
+		out.class = unwinding()
 	}
 	c.op.end(&out)
 	*c = call{Context: c.Context, db: c.db}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/taskspan/taskspan/errs"
 )
 
 // Open opens a database as [sql.Open] does, with every statement and lifecycle
@@ -19,17 +21,24 @@ import (
 // rejects, and mistakes in the options. The driver sees the DSN twice: once
 // when database/sql looks the driver up, once for the connections.
 //
-// The pool's metrics are registered too, until the database is closed.
+// The pool's metrics are registered too, until the database is closed. A name
+// that [Register] has returned stands for the options given there.
 func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
 		return nil, err
 	}
-	d, err := lookUp(driverName, dsn)
-	if err != nil {
-		return nil, err
+	wrapped := registeredDriver(driverName)
+	if wrapped != nil {
+		ignored("Open", opts)
+		cfg, _ = newConfig(wrapped.opts) // Register has returned its mistakes
+	} else {
+		d, err := lookUp(driverName, dsn)
+		if err != nil {
+			return nil, err
+		}
+		wrapped = &wrappedDriver{raw: d, name: driverName, opts: opts}
 	}
-	wrapped := &wrappedDriver{raw: d, name: driverName, opts: opts}
 	c, err := wrapped.openConnector(dsn)
 	if err != nil {
 		return nil, err
@@ -38,15 +47,20 @@ func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 }
 
 // lookUp returns the driver of that name. database/sql tells a driver only
-// through a database, so one is opened for the purpose and closed. A driver
-// that is registered as an observed one is had raw, so that it is never
-// observed twice.
+// through a database, so one is opened for the purpose and closed. A driver that
+// the application has registered as an observed one is had raw, so that it is
+// never observed twice.
 func lookUp(driverName, dsn string) (driver.Driver, error) {
 	db, err := sql.Open(driverName, dsn)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { handle(db.Close()) }()
+	defer func() {
+		if err := db.Close(); err != nil {
+			// A connector's error may tell of the DSN.
+			handle(fmt.Errorf("otdb: closing the database that the driver was looked up with: %s", errs.Message(err)))
+		}
+	}()
 	return db.Driver(), nil
 }
 
@@ -58,6 +72,9 @@ func OpenDB(c driver.Connector, opts ...Option) *sql.DB {
 	w, ok := WrapConnector(c, opts...).(*connector)
 	if !ok {
 		return sql.OpenDB(c)
+	}
+	if w == c {
+		w = w.another()
 	}
 	return openDB(w, w.db.cfg)
 }
@@ -81,6 +98,7 @@ func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 		return nil
 	}
 	if w, ok := c.(*connector); ok {
+		ignored("WrapConnector", opts)
 		return w
 	}
 	cfg, err := newConfig(opts)
@@ -102,6 +120,7 @@ func WrapDriver(d driver.Driver, opts ...Option) driver.Driver {
 		return nil
 	}
 	if w, ok := d.(*wrappedDriver); ok {
+		ignored("WrapDriver", opts)
 		return w
 	}
 	_, err := newConfig(opts)
@@ -109,7 +128,22 @@ func WrapDriver(d driver.Driver, opts ...Option) driver.Driver {
 	return &wrappedDriver{raw: d, opts: opts}
 }
 
-// registerMu makes the choice of a free name and its registration one step.
+// ignored reports options that come too late.
+func ignored(function string, opts []Option) {
+	if len(opts) == 0 {
+		return
+	}
+	_, err := newConfig(opts)
+	handle(errors.Join(fmt.Errorf("otdb: %s: it is observed already, and its options stay as they are; these are ignored", function), err))
+}
+
+// registrations are the drivers that Register has registered, by name. database/sql
+// does not give them back: it asks the connector for its driver, which is the
+// raw one.
+var registrations = make(map[string]*wrappedDriver)
+
+// registerMu guards registrations, and makes the choice of a free name and its
+// registration one step.
 var registerMu sync.Mutex
 
 // Register registers an observed form of a registered driver with database/sql
@@ -117,10 +151,16 @@ var registerMu sync.Mutex
 // on. It is for libraries that take the name of a driver. Their pools' metrics
 // are to be had with [ObservePool].
 //
-// It returns an error if there is no such driver, or if an option is mistaken.
+// It returns an error if there is no such driver, or if an option is mistaken. A
+// name that Register has returned is returned as it is, with the options that it
+// was registered with.
 func Register(driverName string, opts ...Option) (string, error) {
 	if _, err := newConfig(opts); err != nil {
 		return "", err
+	}
+	if registeredDriver(driverName) != nil {
+		ignored("Register", opts)
+		return driverName, nil
 	}
 	d, err := lookUp(driverName, "")
 	if err != nil {
@@ -138,7 +178,15 @@ func Register(driverName string, opts ...Option) (string, error) {
 		name = driverName + "-otdb-" + strconv.Itoa(n)
 	}
 	sql.Register(name, wrapped)
+	registrations[name] = wrapped
 	return name, nil
+}
+
+// registeredDriver returns the driver that Register has registered under a name.
+func registeredDriver(name string) *wrappedDriver {
+	registerMu.Lock()
+	defer registerMu.Unlock()
+	return registrations[name]
 }
 
 // Raw returns the driver's own connection when it is given, inside

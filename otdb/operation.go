@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
+	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
 const (
@@ -69,12 +71,34 @@ type outcome struct {
 
 // Failures without an error.
 var (
-	// panicked is the class of a call into the driver that did not return.
+	// panicked is the class of a call into the driver that panicked.
 	panicked = errs.Class{Kind: errs.KindPanic, Type: "panic"}
+	// exited is the class of a call that ended its goroutine.
+	exited = errs.Class{Kind: errs.KindOther, Type: "runtime.Goexit"}
 	// abandoned is the class of a statement that the driver skipped and that
 	// was never executed.
 	abandoned = errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
 )
+
+// unwinding returns the class of a call into the driver that did not return. It
+// is told from a deferred function, in which only recover could tell a panic from
+// runtime.Goexit otherwise, and the panic is not ours to recover.
+func unwinding() errs.Class {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		frame, more := frames.Next()
+		switch frame.Function {
+		case "runtime.gopanic":
+			return panicked
+		case "runtime.Goexit":
+			return exited
+		}
+		if !more {
+			return panicked
+		}
+	}
+}
 
 func (out *outcome) failed() bool { return out.err != nil || out.class.Type != "" }
 
@@ -143,7 +167,7 @@ func (o *operation) report(out *outcome) (length time.Duration) {
 				o.describe(out, length)
 			}
 			if out.late {
-				o.span.End(trace.WithTimestamp(wall(out.at)))
+				o.span.End(trace.WithTimestamp(time.Now().Add(out.at - o.db.now())))
 			} else {
 				o.span.End()
 			}
@@ -177,9 +201,9 @@ func (o *operation) endTimed(out *outcome) time.Duration {
 	span := o.span.(spanTimes)
 	start := span.StartTime()
 	if out.late || out.failed() || out.consumer >= consumerThreshold || o.db.cfg.rowCounts {
-		end := wall(out.at)
-		if !out.late {
-			end = start.Add(time.Since(start))
+		end := start.Add(time.Since(start))
+		if out.late {
+			end = end.Add(out.at - o.db.now())
 		}
 		o.describe(out, end.Sub(start))
 		o.span.End(trace.WithTimestamp(end))
@@ -243,6 +267,7 @@ func (o *operation) logSlow(out *outcome, length time.Duration) {
 	if logger == nil {
 		logger = slog.Default()
 	}
+	defer reportPanic("the handler of slow statements", func() {})
 	if !logger.Enabled(o.ctx, slog.LevelWarn) {
 		return
 	}
@@ -310,18 +335,19 @@ func (db *database) parameters(opts []trace.SpanStartOption, args []driver.Named
 }
 
 // parameterText formats an argument.
+// Like a text, it is exported as valid UTF-8 and cut where it is very long.
 func parameterText(v driver.Value) string {
 	switch v := v.(type) {
 	case nil:
 		return "NULL"
 	case string:
-		return v
+		return sqltext.Truncate(v)
 	case []byte:
-		return string(v)
+		return sqltext.Truncate(string(v[:min(len(v), 2*sqltext.MaxText)]))
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
 	default:
-		return fmt.Sprint(v)
+		return sqltext.Truncate(fmt.Sprint(v))
 	}
 }
 

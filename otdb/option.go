@@ -311,7 +311,9 @@ func WithSlowStatements(threshold time.Duration, logger *slog.Logger) Option {
 }
 
 // WithSpanUntilReturn ends a query's span, and its metric, when the call
-// returns. By default they last until the end of the rows.
+// returns. By default they last until the end of the rows. What is known only
+// then is left out: the rows returned of [WithRowCounts]; and
+// [WithSlowStatements] sees the call alone.
 func WithSpanUntilReturn() Option {
 	return optionFunc(func(c *config) { c.untilReturn = true })
 }

@@ -47,8 +47,10 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 // and may be called more than once.
 func (d *database) observePool(db *sql.DB, cfg *config) (func() error, error) {
 	none := func() error { return nil }
-	m := cfg.meterProvider.Meter(scope,
-		metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(semconv.SchemaURL))
+	m, err := cfg.meter()
+	if err != nil {
+		return none, err
+	}
 	count, err1 := m.Int64ObservableUpDownCounter("db.client.connection.count",
 		metric.WithUnit("{connection}"),
 		metric.WithDescription("The number of connections that are currently in state described by the state attribute."))

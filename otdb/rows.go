@@ -11,14 +11,18 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// What the consumer of rows takes between two calls of the driver is measured
-// exactly until exactRows rows were read, and as long as a row takes slowRow or
-// longer, to which a reading of the clock adds nothing. Rows that come faster
-// are measured once in sampledRows, so that a row costs next to nothing.
+// What the consumer of rows takes between two calls of the driver, a gap, is
+// measured exactly until exactRows rows were read, and from the first time on
+// that it may have taken slowGap or longer: to such a consumer a reading of the
+// clock adds nothing. Otherwise one gap in sampledRows is measured and taken for
+// the others, so that a row costs next to nothing.
+//
+// Rows that something else than their consumer may end (a context, a task) must
+// know when the driver was called last: behind each of them the clock is read.
 const (
 	exactRows   = 2
 	sampledRows = 128
-	slowRow     = 10 * time.Microsecond
+	slowGap     = 10 * time.Microsecond
 )
 
 // rows are the rows of a query. The query's operation lasts as long as they do.
@@ -28,23 +32,24 @@ const (
 // takes the operation's end with ended, and reads only what is published
 // atomically.
 type rows struct {
-	raw driver.Rows
-	op  operation
-	tx  *tx // the transaction of the query
+	raw  driver.Rows
+	op   operation
+	tx   *tx       // the transaction of the query
+	leak *openRows // nil outside of tasks
 
 	count    int64
-	consumer time.Duration // between the calls of the driver
-	last     time.Duration // reading after the last measured call of the driver
+	nextRow  int64         // the count at which the clock is read next
+	last     time.Duration // reading after the last call of the driver, where the clock was read
 	lastRow  int64         // the count at that reading
-	nextRow  int64         // the count at the next one
-	// unmeasured is the time between the last two readings, and unmeasuredRows
-	// is how many rows there were between them.
-	unmeasured     time.Duration
-	unmeasuredRows int32
+	consumer time.Duration // the gaps until gapRow
+	gapRow   int64         // the row behind the last gap that was measured
+	gapEnd   time.Duration // reading at the end of that gap
 
-	ended atomic.Bool // the operation's end is taken
-	leak  *openRows   // nil outside of tasks
-	gap   bool        // last is the reading after the last call
+	ended   atomic.Bool // the operation's end is taken
+	gap     bool        // what follows is a gap to be measured
+	exact   bool        // so is each further one
+	split   bool        // somebody wants to know the consumer's part
+	endable bool        // something else than the consumer may end the rows
 	// inside is set while the driver looks for the next row, and after that if
 	// it panicked.
 	inside bool
@@ -67,9 +72,14 @@ func (r *rows) opened(raw driver.Rows) driver.Rows {
 		return nil
 	}
 	r.raw = raw
-	r.nextRow = math.MaxInt64
-	if r.op.recording || r.op.ledger != nil || r.op.db.cfg.slow > 0 {
-		r.openGap()
+	r.split = r.op.recording || r.op.ledger != nil || r.op.db.cfg.slow > 0
+	r.endable = r.op.ledger != nil || r.op.ctx.Done() != nil || r.tx != nil && r.tx.Done() != nil
+	if r.split || r.endable {
+		r.last = r.op.db.now()
+		r.gap = r.split
+		r.nextRow = 1
+	} else {
+		r.nextRow = math.MaxInt64
 	}
 	if r.op.db.cfg.untilReturn {
 		r.op.report(&outcome{returned: unknown, affected: unknown})
@@ -108,7 +118,7 @@ func (r *rows) Next(dest []driver.Value) error {
 	}
 	r.count++
 	if r.count >= r.nextRow {
-		r.openGap()
+		r.readClock()
 	}
 	if r.leak != nil {
 		r.leak.publish()
@@ -116,31 +126,36 @@ func (r *rows) Next(dest []driver.Value) error {
 	return nil
 }
 
-// measured reports whether somebody wants to know the consumer's part.
-func (r *rows) measured() bool { return r.nextRow != math.MaxInt64 }
-
-// openGap is called after a call of the driver, to measure what the consumer
-// takes until the next one.
-func (r *rows) openGap() {
+// readClock is called after a call of the driver.
+func (r *rows) readClock() {
 	now := r.op.db.now()
-	passed, took := r.count-r.lastRow, now-r.last
-	r.unmeasured, r.unmeasuredRows = took, int32(passed-1)
-	r.nextRow = r.count + 1
-	if r.count >= exactRows && took < slowRow*time.Duration(passed) {
+	passed := r.count - r.lastRow
+	if measured := passed == 1 && r.gapRow == r.lastRow; !measured && now-r.last >= slowGap*time.Duration(max(1, passed)) {
+		r.exact = true // the consumer may have been slow
+	}
+	r.last, r.lastRow = now, r.count
+	r.gap = r.split && (r.exact || r.count <= exactRows || r.count-r.gapRow >= sampledRows)
+	if r.endable || r.exact || r.count < exactRows {
+		r.nextRow = r.count + 1
+	} else {
 		r.nextRow = r.count + sampledRows
 	}
-	r.last, r.lastRow, r.gap = now, r.count, true
 }
 
 // closeGap is called before a call of the driver. Gaps that were not measured
 // are taken to have been like this one.
 func (r *rows) closeGap() {
 	r.gap = false
-	took := r.op.db.now() - r.last
-	if r.unmeasuredRows > 0 {
-		r.consumer += min(r.unmeasured, took*time.Duration(r.unmeasuredRows))
+	now := r.op.db.now()
+	took := now - r.last
+	if took >= slowGap {
+		r.exact = true
+	}
+	if skipped := r.count - r.gapRow - 1; skipped > 0 {
+		r.consumer += min(r.last-r.gapEnd, took*time.Duration(skipped))
 	}
 	r.consumer += took
+	r.gapRow, r.gapEnd = r.count, now
 }
 
 // exhausted is called when raw has no further row, for whatever reason.
@@ -152,15 +167,15 @@ func (r *rows) exhausted(err error) {
 	// There may be a further result set: then database/sql asks HasNextResultSet.
 	if _, ok := r.raw.(driver.RowsNextResultSet); !ok {
 		r.finish(&outcome{})
-	} else if r.measured() {
-		r.openGap()
+	} else if r.split || r.endable {
+		r.readClock()
 	}
 }
 
 // didNotReturn, deferred, ends the operation of rows whose driver panicked.
 func (r *rows) didNotReturn(returned *bool) {
 	if !*returned {
-		r.finish(&outcome{class: panicked})
+		r.finish(&outcome{class: unwinding()})
 	}
 }
 
@@ -196,8 +211,8 @@ func (r *rows) NextResultSet() error {
 	returned = true
 	switch err {
 	case nil:
-		if r.measured() {
-			r.openGap()
+		if r.split || r.endable {
+			r.readClock()
 		}
 	case io.EOF: //nolint:errorlint // database/sql compares it so
 		r.finish(&outcome{})
@@ -227,7 +242,7 @@ func (r *rows) Close() error {
 	err := r.raw.Close()
 	returned = true
 	if done != nil {
-		r.finish(&outcome{err: done, at: r.last, late: r.last != 0})
+		r.finish(&outcome{err: done, at: r.last, late: true})
 	} else {
 		r.finish(&outcome{err: err})
 	}

@@ -27,7 +27,7 @@ func (r scanningRows) NextRow() error {
 	}
 	r.count++
 	if r.count >= r.nextRow {
-		r.openGap()
+		r.readClock()
 	}
 	if r.leak != nil {
 		r.leak.publish()

@@ -56,9 +56,17 @@ func TestRegisterNames(t *testing.T) {
 
 	// An observed driver is observed once, whatever is done with its name.
 	for _, open := range []func() (*sql.DB, error){
-		func() (*sql.DB, error) { return Open(raw+"-otdb", ":memory:", r.options()...) },
 		func() (*sql.DB, error) {
-			name, err := Register(raw+"-otdb", r.options()...)
+			db, err := Open(raw+"-otdb", ":memory:", WithQueryText(QueryTextOff))
+			r.wantHandled("otdb: Open: it is observed already, and its options stay as they are; these are ignored")
+			return db, err
+		},
+		func() (*sql.DB, error) { return Open(raw+"-otdb", ":memory:") },
+		func() (*sql.DB, error) {
+			name, err := Register(raw + "-otdb")
+			if name != raw+"-otdb" {
+				t.Errorf("Register has registered it again, as %q", name)
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -158,7 +166,7 @@ func TestDriverThatRejectsTheDSN(t *testing.T) {
 	if db, err = Open(name, "good", r.options()...); err != nil {
 		t.Fatal(err)
 	}
-	r.wantHandled(io.ErrClosedPipe.Error())
+	r.wantHandled("otdb: closing the database that the driver was looked up with: io: read/write on closed pipe")
 	if err := db.Close(); err != io.ErrClosedPipe || raw.closed.Load() != 2 {
 		t.Errorf("Close: %v, connectors were closed %d times", err, raw.closed.Load())
 	}
@@ -177,7 +185,9 @@ func TestWrapTwiceIsOnce(t *testing.T) {
 	if again := WrapConnector(c); again != c {
 		t.Errorf("WrapConnector has wrapped twice: %T", again)
 	}
+	const late = "it is observed already, and its options stay as they are; these are ignored"
 	db := OpenDB(c, WithPoolName("ignored"))
+	r.wantHandled("otdb: WrapDriver: "+late, "otdb: WrapConnector: "+late)
 	defer db.Close()
 	if err := db.PingContext(context.Background()); err != nil {
 		t.Fatal(err)

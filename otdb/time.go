@@ -9,6 +9,3 @@ var processStart = time.Now()
 
 // monotonic is the default clock: the time since processStart.
 func monotonic() time.Duration { return time.Since(processStart) }
-
-// wall returns the time of a reading of the clock.
-func wall(reading time.Duration) time.Time { return processStart.Add(reading) }

@@ -1,0 +1,80 @@
+package otdb_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/taskspan/taskspan/internal/fakedb"
+	"github.com/taskspan/taskspan/internal/ledger"
+	"github.com/taskspan/taskspan/otdb"
+)
+
+// What a metric says must not depend on whether the trace is sampled: here, that
+// a query ended with the last call of the driver and not with its clean-up.
+func TestMetricsDoNotDependOnSampling(t *testing.T) {
+	for name, sampler := range map[string]sdktrace.Sampler{"sampled": sdktrace.AlwaysSample(), "not sampled": sdktrace.NeverSample()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakeOf(fakedb.Modern)
+				fake.Results = manyRows(100)
+				reader := sdkmetric.NewManualReader()
+				db, _ := observe(t, fake,
+					otdb.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler))),
+					otdb.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))))
+				ctx, cancel := context.WithCancel(t.Context())
+				rows := must(db.QueryContext(ctx, "SELECT"))
+				read(t, rows, 40, 0)
+				fake.On(fakedb.RowsNext, 41, slow(time.Second))
+				read(t, rows, 1, time.Minute)
+				cancel()
+				synctest.Wait()
+
+				var got metricdata.ResourceMetrics
+				if err := reader.Collect(context.Background(), &got); err != nil {
+					t.Fatal(err)
+				}
+				for _, m := range got.ScopeMetrics[0].Metrics {
+					h, ok := m.Data.(metricdata.Histogram[float64])
+					if m.Name != "db.client.operation.duration" || !ok {
+						continue
+					}
+					if len(h.DataPoints) != 1 || h.DataPoints[0].Sum != 1 {
+						t.Errorf("points %+v, want one of 1 s", h.DataPoints)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A consumer that puts rows together and works on many at once is slow rarely,
+// and for long. The first time is seen only when it has passed.
+func TestConsumerOfBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeOf(fakedb.Modern)
+		fake.Results = manyRows(1000)
+		db, spans := observe(t, fake)
+		l := ledger.New(nil, "task")
+		rows := must(db.QueryContext(ledger.NewContext(t.Context(), l), "SELECT"))
+		for range 10 {
+			read(t, rows, 100, 0)
+			time.Sleep(50 * time.Millisecond)
+		}
+		for rows.Next() {
+		}
+		span := only(t, spans)
+		ends(t, span, 500*time.Millisecond, "")
+		if got := attributeOf(span, "otdb.driver.duration"); got != "0.05" {
+			t.Errorf("otdb.driver.duration is %s", got)
+		}
+		if got := l.Totals().Duration; got != 50*time.Millisecond {
+			t.Errorf("the ledger has %v", got)
+		}
+	})
+}
