@@ -10,8 +10,7 @@ GOVULNCHECK   := v1.9.0
 TOOLS         ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/taskspan/bin
 JOBS          ?= 2
 FUZZTIME      ?= 10s
-BENCHTIME     ?= 1s
-BENCHCOUNT    ?= 1
+BENCHFLAGS    ?=
 
 # Modules, the root first. Those that need Docker are tested by `integration`.
 MODULES := . examples bench worker/riverworker integration
@@ -69,8 +68,8 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## compare a database opened through otdb with the bare one, and a task with a plain call
-	@cd bench && $(ALONE) $(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(BENCHCOUNT) ./...
+bench: ## measure what tracing costs, beside the floor and the other wrappers (BENCHFLAGS=-quick for a look)
+	@cd bench && $(ALONE) $(GO) run ./compare $(BENCHFLAGS)
 
 .PHONY: integration
 integration: ## test against real database servers (needs Docker)

@@ -259,8 +259,8 @@ func WithRequireParent() Option {
 }
 
 // WithOperations sets which lifecycle operations are observed; statements
-// always are. An operation outside of the set costs nothing: it has neither a
-// span nor a metric. The default is [DefaultOperations].
+// always are. An operation outside of the set has neither a span nor a metric.
+// The default is [DefaultOperations].
 func WithOperations(set Operations) Option {
 	return optionFunc(func(c *config) {
 		if set&^allOperations != 0 {

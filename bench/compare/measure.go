@@ -1,11 +1,18 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"runtime"
-	"slices"
+	"runtime/debug"
 	"time"
 )
+
+// plan is how long to measure.
+type plan struct {
+	rounds int
+	turn   time.Duration // of one subject in one round
+}
 
 // subject is one way of doing a case's work.
 type subject struct {
@@ -16,77 +23,90 @@ type subject struct {
 // result is what one operation of a subject takes.
 type result struct {
 	name   string
-	time   float64 // ns, the median over the rounds
-	over   float64 // ns more than the bare subject, the median of the rounds' differences
+	time   float64 // ns
 	allocs float64
 	bytes  float64
 }
 
-// measure lets the subjects take turns. The first one is the bare one.
-func measure(subjects []subject, rounds int, length time.Duration) ([]result, error) {
+// measure lets the subjects take turns. They get one processor, so that a
+// goroutine that database/sql starts costs the same whether or not the machine
+// has another one to spare.
+func measure(subjects []subject, p plan) ([]result, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	counts := make([]int, len(subjects))
 	for i, s := range subjects {
-		n, err := calibrate(s, length)
+		n, err := calibrate(s.do, p.turn)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
 		counts[i] = n
 	}
 	times := make([][]float64, len(subjects))
-	results := make([]result, len(subjects))
-	for range rounds {
+	for range p.rounds {
 		for _, i := range rand.Perm(len(subjects)) {
-			s := subjects[i]
-			runtime.GC() // so that nobody pays for another one's garbage
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			begin := time.Now()
-			for range counts[i] {
-				if err := s.do(); err != nil {
-					return nil, err
-				}
+			took, err := turn(subjects[i].do, counts[i])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", subjects[i].name, err)
 			}
-			took := time.Since(begin)
-			runtime.ReadMemStats(&after)
-			n := float64(counts[i])
-			times[i] = append(times[i], float64(took)/n)
-			results[i].allocs = float64(after.Mallocs-before.Mallocs) / n
-			results[i].bytes = float64(after.TotalAlloc-before.TotalAlloc) / n
+			times[i] = append(times[i], float64(took)/float64(counts[i]))
 		}
 	}
+	results := make([]result, len(subjects))
 	for i, s := range subjects {
-		results[i].name = s.name
-		results[i].time = median(times[i])
-		diffs := make([]float64, rounds)
-		for r := range diffs {
-			diffs[r] = times[i][r] - times[0][r]
+		allocs, bytes, err := allocations(s.do, min(counts[i], 1000))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
-		results[i].over = median(diffs)
+		results[i] = result{s.name, undisturbed(times[i]), allocs, bytes}
 	}
 	return results, nil
 }
 
-// calibrate returns how many operations fill a turn, after warming up.
-func calibrate(s subject, length time.Duration) (int, error) {
-	for n := 16; ; n *= 2 {
-		begin := time.Now()
-		for range n {
-			if err := s.do(); err != nil {
-				return 0, err
-			}
+// turn does n operations, after a few that are not measured, on a heap that was
+// just collected, so that nobody pays for another one's garbage.
+func turn(do func() error, n int) (time.Duration, error) {
+	runtime.GC()
+	if err := repeat(do, n/8); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	err := repeat(do, n)
+	return time.Since(began), err
+}
+
+func repeat(do func() error, n int) error {
+	for range n {
+		if err := do(); err != nil {
+			return err
 		}
-		if took := time.Since(begin); took >= length/4 {
-			return max(1, int(float64(n)*float64(length)/float64(took))), nil
+	}
+	return nil
+}
+
+// calibrate returns how many operations fill a turn. It also warms them up.
+func calibrate(do func() error, length time.Duration) (int, error) {
+	best := time.Duration(1 << 62)
+	for n, tries := 4, 0; ; tries++ {
+		began := time.Now()
+		if err := repeat(do, n); err != nil {
+			return 0, err
+		}
+		best = min(best, time.Since(began)/time.Duration(n))
+		if took := best * time.Duration(n); took < length/2 {
+			n *= 2
+		} else if tries > 4 {
+			return max(1, int(length/max(1, best))), nil
 		}
 	}
 }
 
-func median(v []float64) float64 {
-	v = slices.Clone(v)
-	slices.Sort(v)
-	m := len(v) / 2
-	if len(v)%2 == 1 {
-		return v[m]
-	}
-	return (v[m-1] + v[m]) / 2
+// allocations returns the allocations and the bytes of one of n operations.
+func allocations(do func() error, n int) (allocs, bytes float64, err error) {
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err = repeat(do, n)
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(n), float64(after.TotalAlloc-before.TotalAlloc) / float64(n), err
 }

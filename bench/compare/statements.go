@@ -1,0 +1,173 @@
+package main
+
+import (
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"math"
+
+	"github.com/taskspan/taskspan/otdb"
+)
+
+// statementCase is one kind of work on the driver that does nothing.
+type statementCase struct {
+	name   string
+	rows   int
+	work   work
+	floors int // operations, each with its own span
+	limits limits
+}
+
+var statementCases = []statementCase{
+	{"exec", 0, exec(query, arguments...), 1, limits{floor: 1.15, peer: 0.75, allocs: 2}},
+	{"query, 1 row", 1, read(query, arguments...), 1, limits{floor: 1.15, peer: 0.75}},
+	{"query, 100 rows", 100, read(query, arguments...), 1, limits{peer: 1}},
+	{"prepared, 1 row", 1, prepared(query, arguments...), 1, limits{}},
+	{"transaction of 3", 0, transaction(3, query, arguments...), 5, limits{peer: 0.8}},
+}
+
+// statements measures statements on the driver that does nothing.
+func statements(r *report) error {
+	for _, c := range statementCases {
+		for _, p := range parents {
+			connect := func() (driver.Connector, error) { return noopConnector(c.rows), nil }
+			g, err := wrapped(c.name, p, r.plan, connect, c.work, c.floors)
+			if err != nil {
+				return err
+			}
+			limits := c.limits
+			if p != sampled {
+				limits.allocs = 0
+			}
+			r.add(g, limits)
+		}
+	}
+	return nil
+}
+
+// wrapped measures work on databases that were opened bare and in every way.
+// The floor does the bare work too, so that its overhead is taken as theirs is.
+func wrapped(name string, p parent, pl plan, connect func() (driver.Connector, error), w work, floors int) (*group, error) {
+	ctx := p.context()
+	var s subjects
+	defer s.close()
+	least, err := statementFloor(sdkProviders())
+	if err != nil {
+		return nil, err
+	}
+	plain := wrapper{name: "bare", open: func(c driver.Connector, _ providers) (*sql.DB, error) { return sql.OpenDB(c), nil }}
+	for i, way := range append([]wrapper{plain, plain, ours}, peers...) {
+		c, err := connect()
+		if err != nil {
+			return nil, err
+		}
+		db, err := way.open(c, sdkProviders())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", way.name, err)
+		}
+		s.closers = append(s.closers, db.Close)
+		db.SetMaxOpenConns(1) // a database in memory is one connection's
+		do, err := w(ctx, db)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", name, way.name, err)
+		}
+		switch i {
+		case 0:
+			s.add(bare, way.name, do)
+		case 1:
+			s.add(floor, "floor", func() error {
+				for range floors {
+					least(ctx)
+				}
+				return do()
+			})
+		case 2:
+			s.add(own, way.name, do)
+		default:
+			if way.less && floors > 1 {
+				s.add(aside, way.name+" *", do)
+				continue
+			}
+			s.add(other, way.name, do)
+		}
+	}
+	return s.measure(name, p.name, pl)
+}
+
+// lifecycle measures what the operations around statements cost, and how much
+// of that is otelsql's, through which they go: an empty transaction is two of
+// them, and without spans of their own all that remains is the way.
+func lifecycle(r *report) error {
+	for _, p := range parents {
+		w := transaction(0, "")
+		g, err := wrapped("BEGIN and COMMIT", p, r.plan, func() (driver.Connector, error) { return noopConnector(0), nil }, w, 2)
+		if err != nil {
+			return err
+		}
+		r.add(g, limits{})
+	}
+	ctx := sampled.context()
+	var s subjects
+	defer s.close()
+	otelsql, err := peers[0].open(noopConnector(0), noopProviders())
+	if err != nil {
+		return err
+	}
+	for _, way := range []struct {
+		role role
+		name string
+		db   *sql.DB
+	}{
+		{bare, "bare", sql.OpenDB(noopConnector(0))},
+		{aside, "otdb, not observed", openOurs(noopConnector(0), sdkProviders(), otdb.WithOperations(0))},
+		{aside, "otdb, no providers", openOurs(noopConnector(0), noopProviders())},
+		{aside, peers[0].name + ", no providers", otelsql},
+	} {
+		s.closers = append(s.closers, way.db.Close)
+		do, err := transaction(0, "")(ctx, way.db)
+		if err != nil {
+			return err
+		}
+		s.add(way.role, way.name, do)
+	}
+	g, err := s.measure("BEGIN and COMMIT", "sampled", r.plan)
+	if err != nil {
+		return err
+	}
+	r.add(g, limits{})
+	return nil
+}
+
+// subjects are those of one group.
+type subjects struct {
+	list    []subject
+	roles   []role
+	closers []func() error
+}
+
+func (s *subjects) add(r role, name string, do func() error) {
+	s.list = append(s.list, subject{name, do})
+	s.roles = append(s.roles, r)
+}
+
+func (s *subjects) close() {
+	for _, c := range s.closers {
+		_ = c() // nothing was written that matters
+	}
+}
+
+func (s *subjects) measure(name, parent string, p plan) (*group, error) {
+	results, err := measure(s.list, p)
+	if err != nil {
+		return nil, fmt.Errorf("%s, %s: %w", name, parent, err)
+	}
+	return &group{name, parent, s.roles, results}, nil
+}
+
+// positive returns v, or NaN where a difference of two times was lost in noise.
+func positive(v float64) float64 {
+	if v <= 0 {
+		return math.NaN()
+	}
+	return v
+}
