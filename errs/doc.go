@@ -16,6 +16,9 @@
 //
 //	save user 7: constraint (23505): duplicate key, constraint "users_email_key", table "public.users"
 //
+// [DriverMessage] is for an error that is known to come from a driver, one that
+// nobody has wrapped yet: it keeps no text that it does not recognise.
+//
 // No driver is imported. Errors of PostgreSQL (pgx, lib/pq), MySQL and MariaDB
 // (go-sql-driver/mysql, go-mysql), SQLite (mattn/go-sqlite3, modernc.org/sqlite,
 // ncruces/go-sqlite3) and SQL Server (go-mssqldb) are recognised by the methods
@@ -43,7 +46,8 @@
 // error with %v, the type is gone; Message then looks for the fixed wording of
 // drivers and of database/sql, and drops the text from there on. A wording that
 // it does not know is taken to be the application's own. The same holds for
-// libraries that are neither part of Go nor a driver.
+// libraries that are neither part of Go nor a driver. DriverMessage takes nothing
+// to be the application's own.
 //
 // All functions may be called from several goroutines at once, and none panics,
 // whatever the methods of an error do.

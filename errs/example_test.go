@@ -45,6 +45,16 @@ func ExampleMessage() {
 	// import stopped; data (22P02): invalid text for the type
 }
 
+func ExampleDriverMessage() {
+	// As a driver returns it, of which nothing is known.
+	err := errors.New("duplicate value 'bob@example.com' for key")
+	fmt.Println(errs.DriverMessage(err))
+	fmt.Println(errs.DriverMessage(fmt.Errorf("query of bob@example.com: %w", context.Canceled)))
+	// Output:
+	// other (*errors.errorString)
+	// context canceled
+}
+
 // quotaError is an error of an application that has a class of its own.
 type quotaError struct{ limit int }
 

@@ -48,5 +48,8 @@ func Conditions(f func(table, code string, kind Kind, phrase string)) {
 // IsIdentifier is isIdentifier.
 func IsIdentifier(s string) bool { return isIdentifier(s) }
 
+// IsDriverPath is isDriverPath.
+func IsDriverPath(path string) bool { return isDriverPath(path) }
+
 // TypeName is typeName.
 var TypeName = typeName

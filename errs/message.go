@@ -44,6 +44,30 @@ func Message(err error) string {
 		return ""
 	}
 	r := renderer{budget: maxNodes}
+	return r.message(err)
+}
+
+// DriverMessage is [Message] for an error that is known to come from a driver. It
+// tells the same of the errors of databases, of known drivers, of contexts and of
+// the standard library, and of the well-known values. But there is no application
+// whose text could be kept: of any other error the text is dropped, whatever it
+// says, in favour of its kind, its type and the safe text of what it wraps:
+//
+//	other (*errors.errorString)
+//	canceled (*mydriver.Error): context canceled
+//
+// What only carries a text around another error (fmt.Errorf, errors.Join) is left
+// out.
+func DriverMessage(err error) string {
+	if err == nil {
+		return ""
+	}
+	r := renderer{budget: maxNodes, driver: true}
+	return r.message(err)
+}
+
+// message returns the text of the tree of err.
+func (r *renderer) message(err error) string {
 	if text := oneLine(r.render(err, 0).safe); text != "" {
 		return text
 	}
@@ -53,6 +77,7 @@ func Message(err error) string {
 // renderer makes the safe texts of one tree.
 type renderer struct {
 	budget  int
+	driver  bool          // no error is the application's
 	unsafe  []replacement // in the order in which they were found
 	foreign int           // how many errors of libraries are around the current one
 }
@@ -102,8 +127,12 @@ func (r *renderer) render(err error, depth int) rendered {
 		if text.safe = r.joined(texts, more); text.safe == "" {
 			text.safe = info.name
 		}
-	default:
+	case !r.driver:
 		text.safe = r.own(err, info, raw, depth, first)
+	case info.origin == originText:
+		text.safe = r.carrier(err, info, raw, depth)
+	default:
+		text.safe, text.tail = r.wrapper(err, info, depth)
 	}
 	text.safe = cut(text.safe, maxSafe)
 	if text.raw != text.safe {
@@ -225,6 +254,20 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 		return info.name
 	}
 	return info.name + ": " + inner
+}
+
+// carrier is what is told of an error of errors or fmt that a driver made: what
+// it wraps, but nothing of its text unless that is one of the few known ones.
+func (r *renderer) carrier(err error, info *typeInfo, raw string, depth int) string {
+	texts, more := r.children(err, info, depth)
+	inner := r.joined(texts, more)
+	switch {
+	case inner != "" || r.foreign > 0:
+		return inner
+	case info.name == errorString && namedByText(err).Type != "":
+		return raw
+	}
+	return opaque(err, info)
 }
 
 // locatable reports whether the text of each error of which not everything may be

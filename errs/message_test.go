@@ -257,6 +257,7 @@ func TestMessageWording(t *testing.T) {
 		{"no MySQL", errors.New("Error 12: x, Error 1062 (2): x, Error x"), "Error 12: x, Error 1062 (2): x, Error x"},
 		{"MySQL text", errors.New(duplicateEntry), "Duplicate entry"},
 		{"MySQL value", errors.New("Incorrect integer value: '" + canary + "'"), "incorrect value"},
+		{"SQLite DSN", errors.New("Invalid _busy_timeout: " + canary + ": strconv.ParseInt: parsing " + canary), "invalid parameter of the DSN"},
 		{"MySQL file", errors.New("local file '" + canary + "' is not registered"), "local file"},
 		{"MySQL reader", errors.New("reader '" + canary + "' is not registered"), "reader"},
 		{"MySQL parameter", errors.New("invalid bool value: " + canary), "invalid bool value"},

@@ -155,12 +155,20 @@ func originOf(t, base reflect.Type) origin {
 	case standardRoots[first]:
 		return originStd
 	}
-	for _, prefix := range driverPaths {
-		if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
-			return originDriver
-		}
+	if isDriverPath(path) {
+		return originDriver
 	}
 	return originApp
+}
+
+// isDriverPath reports whether path is that of a driver's package, or below one.
+func isDriverPath(path string) bool {
+	for _, prefix := range driverPaths {
+		if rest, ok := strings.CutPrefix(path, prefix); ok && (rest == "" || rest[0] == '/') {
+			return true
+		}
+	}
+	return false
 }
 
 // standardRoots holds the first elements of the import paths of the standard
@@ -187,6 +195,10 @@ var driverPaths = []string{
 	"github.com/snowflakedb/gosnowflake", "github.com/databricks/databricks-sql-go",
 	"github.com/marcboeker/go-duckdb", "github.com/duckdb/duckdb-go",
 	"github.com/tursodatabase", "github.com/trinodb/trino-go-client",
+	"github.com/SAP/go-hdb", "github.com/nakagami/firebirdsql", "github.com/ibmdb/go_ibm_db",
+	"github.com/teradata/gosql-driver", "github.com/googleapis/go-sql-spanner",
+	"github.com/ziutek/mymysql", "github.com/mattn/go-oci8",
+	"github.com/mailru/go-clickhouse", "github.com/mutecomm/go-sqlcipher",
 }
 
 func strengthOf(info *typeInfo, base reflect.Type) strength {

@@ -82,6 +82,7 @@ var wordings = []wording{
 
 	// SQLite
 	{start: "unrecognized token: "},
+	{start: "Invalid _", say: say("invalid parameter of the DSN")}, // mattn
 	{start: "near ", say: sayIfQuoted("syntax error")},
 	{start: "no such column: "},
 

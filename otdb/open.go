@@ -58,7 +58,7 @@ func lookUp(driverName, dsn string) (driver.Driver, error) {
 	defer func() {
 		if err := db.Close(); err != nil {
 			// A connector's error may tell of the DSN.
-			handle(fmt.Errorf("otdb: closing the database that the driver was looked up with: %s", errs.Message(err)))
+			handle(fmt.Errorf("otdb: closing the database that the driver was looked up with: %s", errs.DriverMessage(err)))
 		}
 	}()
 	return db.Driver(), nil

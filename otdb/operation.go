@@ -300,7 +300,7 @@ func (db *database) errorText(err error) (text string) {
 		return ""
 	}
 	if db.cfg.errorText == nil {
-		return errs.Message(err)
+		return errs.DriverMessage(err)
 	}
 	defer reportPanic("the function given to WithErrorText", func() { text = "" })
 	return db.cfg.errorText(err)

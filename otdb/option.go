@@ -319,7 +319,7 @@ func WithSpanUntilReturn() Option {
 }
 
 // WithErrorText replaces the text that is exported as the status description
-// of failed spans. The default is errs.Message, which holds no values. The
+// of failed spans. The default is errs.DriverMessage, which holds no values. The
 // function may be called concurrently; if it panics, no text is exported.
 func WithErrorText(f func(error) string) Option {
 	return optionFunc(func(c *config) { c.errorText = f })

@@ -38,11 +38,16 @@
 //     space in MySQL, that [ may quote a name and $$ a string, and that q'…' and
 //     triple quotes exist. Where two of those readings differ in what they take
 //     for a literal, the rest goes.
-//   - What is not in quotes, but secret: everything after IDENTIFIED BY, the value of
-//     a pragma that ends in "key", and in SQL Server the arguments of a procedure.
+//   - What is not in quotes, but secret: everything after IDENTIFIED BY, the word
+//     after PASSWORD where it is no column, the value of a pragma that ends in "key",
+//     in ATTACH all but the schema's name, and in SQL Server the arguments of a
+//     procedure.
+//   - The value of a setting (SET x = word, ALTER … SET x TO word), a list of words as
+//     one question mark. DEFAULT, ON, OFF, LOCAL and the constants stay. SQLite and
+//     SQL Server have no such settings.
 //
-// Other words are taken for what they are by the grammar, names and keywords: a
-// value that an application writes as a bare word (SET x TO word) stays.
+// Other words are taken for what they are by the grammar, names and keywords: SET
+// ROLE word and UPDATE t SET a = word stay.
 //
 // # Summary
 //

@@ -35,6 +35,7 @@ type frame struct {
 	joined    bool    // USING holds columns
 	from      bool    // FROM was seen
 	returning bool    // INTO holds variables
+	setting   bool    // a value follows = or TO: after SET
 	recursive bool    // WITH RECURSIVE
 	arguments bool    // words are arguments: after EXEC in SQL Server
 	pending   bool    // a name waits until its common table expression ends
@@ -66,10 +67,21 @@ func (s *scanner) took(t token, k keyword) {
 	s.prev, s.prevWord = t, k
 	s.newline = false
 	s.commented = false
+	s.password = false
+	s.setting.tokens++
+	switch s.attach {
+	case attachBegun:
+		s.attach = attachSource
+	case attachName:
+		s.attach = attachRest
+	}
 }
 
 // takeWord takes the unquoted word src[from:to].
 func (s *scanner) takeWord(from, to int) {
+	if s.takeSecret(from, to) {
+		return
+	}
 	if s.prev == tokenDot {
 		s.takeName(from, to)
 		return
@@ -116,7 +128,9 @@ func (s *scanner) takeWord(from, to int) {
 	}
 	if k == kwBy && prevWord == kwIdentified || s.pragmaKey(from, to) {
 		s.dropSecret()
+		return
 	}
+	s.expectSecret(k, from, to)
 }
 
 // pragmaKey reports whether src[from:to] is the pragma that sets a key, which
@@ -138,6 +152,9 @@ func (s *scanner) dropSecret() {
 
 // takeName takes a quoted name, or a word after a dot.
 func (s *scanner) takeName(from, to int) {
+	if s.takeSecretName(from, to) {
+		return
+	}
 	s.list.active = false
 	if s.prev == tokenDot {
 		if s.target {
@@ -223,7 +240,12 @@ func (s *scanner) takeOp(c byte) {
 	if c == ']' || c == '}' {
 		t = tokenClose
 	}
+	password := s.password
 	s.took(t, kwNone)
+	if c == '=' {
+		s.password = password
+		s.expectValue()
+	}
 }
 
 // takeComma takes a comma.
@@ -239,6 +261,7 @@ func (s *scanner) takeComma() {
 		}
 		f.start = false
 	}
+	s.endSetting()
 	s.took(tokenComma, kwNone)
 }
 
@@ -255,6 +278,7 @@ func (s *scanner) takeSemicolon() {
 // statement begins a statement.
 func (s *scanner) statement() {
 	s.depth, s.over, s.named = 0, 0, 0
+	s.setting, s.attach = setting{}, attachNone
 	s.frames[0] = frame{start: true}
 	s.sum.separated = true
 }
@@ -623,7 +647,7 @@ func (s *scanner) startsLine(f *frame) bool {
 func (s *scanner) command(f *frame, k keyword, from, to int) {
 	next, item := wantNothing, wantNothing
 	switch k {
-	case kwCommand, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
+	case kwCommand, kwAttach, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
 	case kwEnd:
 		if len(s.sum.buf) > 0 {
 			return // of a block

@@ -34,6 +34,7 @@ const (
 	kwAnalyze
 	kwApply
 	kwAs
+	kwAttach
 	kwBegin
 	kwBulk
 	kwBy
@@ -112,7 +113,7 @@ var spellings = [keywordCount]string{
 		"language login operator package proc procedure publication role schema sequence server " +
 		"statistics subscription synonym tablespace type user",
 	kwNoObject: "session system transaction",
-	kwCommand: "attach checkpoint close commit deallocate detach discard do flush handler import kill " +
+	kwCommand: "checkpoint close commit deallocate detach discard do flush handler import kill " +
 		"listen move notify open purge release reset savepoint show unlisten unload unlock xa",
 	kwRelationCommand: "check cluster lock optimize reindex rename repair truncate vacuum",
 	kwPrivilege:       "deny grant revoke",
@@ -129,6 +130,7 @@ var spellings = [keywordCount]string{
 	kwAnalyze:         "analyze",
 	kwApply:           "apply",
 	kwAs:              "as",
+	kwAttach:          "attach",
 	kwBegin:           "begin",
 	kwBulk:            "bulk",
 	kwBy:              "by",

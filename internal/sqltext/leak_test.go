@@ -228,9 +228,63 @@ func TestParseLeaksNoBareWord(t *testing.T) {
 		{sqltext.SQLServer, "EXEC sp_addlogin @loginame = bob, @passwd = cAnArY"},
 		{sqltext.SQLServer, "sp_addlogin bob, [cAnArY]"},
 		{sqltext.SQLServer, "EXEC dbo.p a.cAnArY"},
+		{sqltext.SQLite, "ATTACH DATABASE 'x' AS y KEY cAnArY"},
+		{sqltext.SQLite, "ATTACH 'x' AS 'y' cAnArY KEY cAnArY"},
+		{sqltext.SQLite, "ATTACH 'x' AS y.cAnArY KEY [cAnArY]"},
+		{sqltext.SQLite, "ATTACH DATABASE cAnArY AS y"},
+		{sqltext.SQLite, "ATTACH cAnArY || ('a' || cAnArY) AS y"},
+		{sqltext.SQLite, "ATTACH [cAnArY] AS y"},
+		{sqltext.SQLite, "ATTACH `cAnArY` AS y"},
+		{sqltext.SQLite, `ATTACH "a"."cAnArY".cAnArY AS y`},
+		{sqltext.Default, "attach cAnArY as y (TYPE cAnArY)"},
+		{sqltext.PostgreSQL, `SET x = "cAnArY", 'a', cAnArY`},
+		{sqltext.PostgreSQL, "SET x TO on.cAnArY"},
+		{sqltext.PostgreSQL, "SET x = DEFAULT cAnArY"},
+		{sqltext.PostgreSQL, "SET x = -cAnArY"},
+		{sqltext.PostgreSQL, "SET x /* c */ = /* c */ a -- c\n cAnArY"},
+		{sqltext.PostgreSQL, "ALTER ROUTINE f SET x TO cAnArY"},
+		{sqltext.PostgreSQL, "ALTER ROLE u IN DATABASE d SET x TO a, cAnArY"},
+		{sqltext.MySQL, "SET PERSIST x = (cAnArY), y := `cAnArY`, z = a.cAnArY"},
+		{sqltext.MySQL, "SET PASSWORD FOR u = cAnArY"},
+		{sqltext.Oracle, "ALTER SESSION SET x = a y = cAnArY"},
+		{sqltext.Default, "SET x=cAnArY\x00"},
+		{sqltext.PostgreSQL, "CREATE USER u WITH ENCRYPTED PASSWORD cAnArY"},
+		{sqltext.PostgreSQL, `ALTER GROUP u PASSWORD "cAnArY"`},
+		{sqltext.PostgreSQL, "ALTER ROLE u PASSWORD a.cAnArY"},
+		{sqltext.PostgreSQL, "ALTER ROLE u PASSWORD a-'cAnArY'"},
+		{sqltext.PostgreSQL, "CREATE USER u PASSWORD a!cAnArY"},
+		{sqltext.SQLServer, "CREATE LOGIN u WITH PASSWORD = cAnArY, CHECK_POLICY = OFF"},
+		{sqltext.SQLServer, "ALTER LOGIN u WITH PASSWORD=[cAnArY]"},
+		{sqltext.Default, "GRANT CONNECT TO u PASSWORD /* c */ cAnArY"},
+		{sqltext.Default, "BACKUP d WITH PASSWORD = cAnArY"},
+		{sqltext.PostgreSQL, "CREATE USER password PASSWORD cAnArY"},
+		{sqltext.SQLServer, "ALTER LOGIN u WITH PASSWORD = a OLD_PASSWORD = cAnArY"},
+		{sqltext.MySQL, "CHANGE MASTER TO MASTER_USER = u, MASTER_PASSWORD = cAnArY"},
 	} {
 		if leaked(c.dialect, c.query) {
 			t.Errorf("%v: %q: %q", c.dialect, c.query, sqltext.Parse(c.dialect, c.query).Text)
+		}
+	}
+	for _, d := range dialects {
+		for _, query := range []string{
+			"ATTACH DATABASE cAnArY AS y KEY cAnArY",
+			"CREATE USER u PASSWORD cAnArY",
+			"ALTER ROLE u WITH PASSWORD=cAnArY",
+			"PASSWORD cAnArY",
+		} {
+			if leaked(d, query) {
+				t.Errorf("%v: %q: %q", d, query, sqltext.Parse(d, query).Text)
+			}
+		}
+		if d == sqltext.SQLite || d == sqltext.SQLServer { // no settings of this form
+			continue
+		}
+		for _, set := range []string{"SET", "SET LOCAL", "SET SESSION", "SET GLOBAL", "ALTER SYSTEM SET", "ALTER ROLE u SET", "ALTER DATABASE d SET"} {
+			for _, value := range []string{" = cAnArY", " TO cAnArY", "=cAnArY", " = a, cAnArY", " TO a cAnArY", " = f(cAnArY, a)"} {
+				if query := "BEGIN; " + set + " app.token" + value + "; COMMIT"; d != sqltext.MySQL && leaked(d, query) || leaked(d, strings.Replace(query, "a, ", "", 1)) {
+					t.Errorf("%v: %q: %q", d, query, sqltext.Parse(d, query).Text)
+				}
+			}
 		}
 	}
 }

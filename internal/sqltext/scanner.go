@@ -49,6 +49,10 @@ type scanner struct {
 	prev     token
 	prevWord keyword // the keyword that is the token before, if it is one
 
+	setting  setting // the value that is given to a setting
+	attach   attach  // the place in ATTACH
+	password bool    // the next word is a password
+
 	bracketEnd int // how far brackets were found to hold nothing doubtful (Default)
 	list       inList
 
@@ -96,6 +100,7 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.newline = true
 	s.prev, s.prevWord = tokenNone, kwNone
 	s.list = inList{}
+	s.setting, s.attach, s.password = setting{}, attachNone, false
 	s.sum.reset()
 	s.target, s.dots = false, 0
 	s.frames[0] = frame{start: true}
@@ -106,6 +111,9 @@ func (s *scanner) reset(d Dialect, query string) {
 func (s *scanner) scan() {
 	for s.pos < len(s.src) {
 		c := s.src[s.pos]
+		if s.setting.active {
+			s.beginValue()
+		}
 		switch classes[c] {
 		case space:
 			s.pos++
@@ -151,9 +159,13 @@ func (s *scanner) scan() {
 		default:
 			s.operator()
 		}
+		if s.setting.active {
+			s.endValue()
+		}
 	}
 	if !s.whole && !s.unsure {
 		s.dropRest(len(s.src))
+		s.endValue()
 	}
 	s.flush(len(s.src))
 	s.endTarget()

@@ -1,0 +1,182 @@
+package sqltext
+
+import "strings"
+
+// Some values need no quotes, and are words like any other: those of settings, of
+// passwords, and what SQLite attaches. They are known by the clause alone.
+
+// setting is the value that a SET gives, while it is read. Whatever it is made of,
+// it becomes one question mark.
+type setting struct {
+	active  bool
+	begun   bool // it has a token
+	depth   int  // the parentheses around it
+	mark    int  // length of out before it
+	tokens  int  // how many tokens were read since
+	earlier int  // and how many before the current one
+}
+
+// attach is the place in an ATTACH.
+type attach uint8
+
+const (
+	attachNone   attach = iota
+	attachBegun         // after ATTACH
+	attachSource        // what is attached
+	attachName          // after AS
+	attachRest          // after the name
+)
+
+// takeSecret takes the word src[from:to] if it stands where a value may need no
+// quotes.
+func (s *scanner) takeSecret(from, to int) bool {
+	word := s.src[from:to]
+	switch {
+	case s.password:
+		if keywordOf(word) == kwConstant {
+			return false
+		}
+		end := to
+		for end < len(s.src) && !isSpace(s.src[end]) && !strings.ContainsRune(",;()", rune(s.src[end])) {
+			end++
+		}
+		if doubtful(s.src[to:end]) {
+			s.dropRest(from)
+		} else {
+			s.literal(from, end)
+		}
+		return true
+	case s.attach != attachNone:
+		s.takeAttached(from, to)
+		return true
+	case s.setting.active:
+		if s.dialect == MySQL && strings.EqualFold(word, "for") { // SET STATEMENT … FOR
+			s.endSetting()
+			return s.setting.active && s.hide(from, to)
+		}
+		if !s.setting.begun && isSwitch(word) {
+			s.took(tokenValue, kwNone)
+			return true
+		}
+		return s.hide(from, to)
+	}
+	return false
+}
+
+// takeSecretName is takeSecret for a quoted name.
+func (s *scanner) takeSecretName(from, to int) bool {
+	if s.attach == attachName {
+		s.took(tokenName, kwNone)
+		return true
+	}
+	return (s.password || s.attach != attachNone || s.setting.active) && s.hide(from, to)
+}
+
+// hide takes src[from:to] as a literal.
+func (s *scanner) hide(from, to int) bool {
+	s.literal(from, to)
+	return true
+}
+
+// isSwitch reports whether a word in place of a value tells nothing.
+func isSwitch(word string) bool {
+	switch keywordOf(word) {
+	case kwConstant, kwDefault, kwOn:
+		return true
+	}
+	return strings.EqualFold(word, "off") || strings.EqualFold(word, "local")
+}
+
+// takeAttached takes a word of an ATTACH. AS and KEY are kept, and the name of the
+// schema.
+func (s *scanner) takeAttached(from, to int) {
+	word := s.src[from:to]
+	switch place := s.attach; {
+	case place == attachName,
+		place == attachBegun && strings.EqualFold(word, "database"),
+		place == attachRest && strings.EqualFold(word, "key"):
+		s.took(tokenName, kwNone)
+	case place <= attachSource && keywordOf(word) == kwAs:
+		s.took(tokenName, kwNone)
+		s.attach = attachName
+	default:
+		s.literal(from, to)
+	}
+}
+
+// expectSecret looks whether a secret follows the word src[from:to], which was
+// taken.
+func (s *scanner) expectSecret(k keyword, from, to int) {
+	if s.over > 0 {
+		return
+	}
+	f := s.top()
+	switch {
+	case k == kwAttach && f.stmt == kwAttach:
+		s.attach = attachBegun
+	case k == kwSet && (f.stmt == kwSet || f.stmt == kwAlter):
+		f.setting = s.dialect != SQLite && s.dialect != SQLServer
+	case k == kwTo:
+		s.expectValue()
+	case !s.target && endsInPassword(s.src[from:to]):
+		s.password = s.passwordClause(f)
+	}
+}
+
+// endsInPassword reports whether word is PASSWORD, OLD_PASSWORD or the like.
+func endsInPassword(word string) bool {
+	n := len(word) - len("password")
+	return n >= 0 && strings.EqualFold(word[n:], "password")
+}
+
+// passwordClause reports whether PASSWORD begins a clause, and is not the name of
+// a column.
+func (s *scanner) passwordClause(f *frame) bool {
+	switch f.stmt {
+	case kwNone:
+		return s.depth == 0
+	case kwCommand, kwPrivilege:
+		return true
+	case kwCreate, kwAlter:
+		return f.object == kwObject || f.object == kwNoObject || f.object == kwNone && f.want == wantType
+	}
+	return false
+}
+
+// expectValue begins the value of a setting, after = or TO.
+func (s *scanner) expectValue() {
+	if s.over == 0 && !s.setting.active && s.top().setting {
+		s.setting = setting{active: true, depth: s.depth}
+	}
+}
+
+// endSetting ends the value at what only in MySQL separates it from the next one.
+func (s *scanner) endSetting() {
+	if s.dialect == MySQL && s.over == 0 && s.depth <= s.setting.depth {
+		s.setting.active = false
+	}
+}
+
+// beginValue remembers where a token of the value begins.
+func (s *scanner) beginValue() {
+	v := &s.setting
+	if !v.begun {
+		s.flush(s.pos)
+		v.mark = len(s.out)
+	}
+	v.earlier = v.tokens
+}
+
+// endValue makes one question mark of the tokens that were read up to now.
+func (s *scanner) endValue() {
+	v := &s.setting
+	switch {
+	case !v.active || v.tokens == v.earlier:
+	case !v.begun:
+		v.begun = true
+	default:
+		s.flush(s.pos)
+		s.out = s.out[:v.mark]
+		s.write("?")
+	}
+}
