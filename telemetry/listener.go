@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -16,6 +18,11 @@ const metricsPath = "/metrics"
 
 // listen opens the address for metrics.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
+	if _, port, err := net.SplitHostPort(addr); err == nil {
+		if n, err := strconv.Atoi(port); err == nil && (n < 0 || n > math.MaxUint16) {
+			return nil, fmt.Errorf("telemetry: serving metrics on %s: port %s is not between 0 and 65535", addr, port)
+		}
+	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("telemetry: serving metrics on %s: %w", addr, err)

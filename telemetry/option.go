@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"os"
 
@@ -34,6 +35,7 @@ type config struct {
 	views          []sdkmetric.View
 	registry       *prometheus.Registry
 	metricsAddr    string
+	metricsServed  []func(net.Addr)
 	mountMetrics   []func(http.Handler)
 	treeOutput     io.Writer // where OTEL_TRACES_EXPORTER=tree prints
 }
@@ -124,6 +126,20 @@ func WithRegistry(reg *prometheus.Registry) Option {
 // host and the port where they are set. An empty address is ignored.
 func WithMetricsAddr(addr string) Option {
 	return optionFunc(func(c *config) { c.metricsAddr = addr })
+}
+
+// WithMetricsServed tells served where metrics are listened for, which need not be what the program asked
+// for: the operator may have replaced the host or the port, and port 0 stands for any that is free.
+//
+// [Start] calls served once, as the last thing it does; not if it fails, nor if it serves no metrics, be it
+// that nothing asks for it or that OTEL_SDK_DISABLED is set. A nil served is ignored; the option may be
+// given several times.
+func WithMetricsServed(served func(net.Addr)) Option {
+	return optionFunc(func(c *config) {
+		if served != nil {
+			c.metricsServed = append(c.metricsServed, served)
+		}
+	})
 }
 
 // WithMetricsHandler hands the handler for Prometheus metrics to mount, for programs that have an HTTP

@@ -280,4 +280,9 @@ func (s *setup) publish(propagator propagation.TextMapPropagator) {
 	for _, mount := range s.config.mountMetrics {
 		mount(s.metrics.Handler())
 	}
+	if s.listener != nil {
+		for _, served := range s.config.metricsServed {
+			served(s.listener.Addr())
+		}
+	}
 }

@@ -285,6 +285,15 @@ func TestMistakes(t *testing.T) {
 			opts: []Option{WithMetricsAddr("9464")},
 			want: `telemetry: WithMetricsAddr("9464"): missing port in address`,
 		},
+		"port out of range": {
+			opts: []Option{WithMetricsAddr("localhost:99999")},
+			want: `telemetry: serving metrics on localhost:99999: port 99999 is not between 0 and 65535`,
+		},
+		"port out of range, environment": {
+			env:  map[string]string{envPrometheusPort: "-1"},
+			opts: []Option{WithMetricsAddr("localhost:9464")},
+			want: `telemetry: serving metrics on localhost:-1: port -1 is not between 0 and 65535`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tp, mp, lp, p := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider(), otel.GetTextMapPropagator()
@@ -585,6 +594,53 @@ func TestMetricsListener(t *testing.T) {
 			}
 			if _, _, err := httpGet("http://" + addr + "/metrics"); err == nil {
 				t.Error("still served after shutdown")
+			}
+		})
+	}
+}
+
+// The address that is told is the one that is listened on, whoever chose it.
+func TestWithMetricsServed(t *testing.T) {
+	free := freeAddr(t)
+	_, port, err := net.SplitHostPort(free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		env  map[string]string
+		opts []Option
+		want string // "": any that is served
+	}{
+		"option":                  {opts: []Option{WithMetricsAddr(free)}, want: free},
+		"any port":                {opts: []Option{WithMetricsAddr("127.0.0.1:0")}},
+		"environment over option": {env: map[string]string{envPrometheusPort: port}, opts: []Option{WithMetricsAddr("127.0.0.1:1")}, want: free},
+		"environment": {
+			env:  map[string]string{"OTEL_METRICS_EXPORTER": "prometheus", envPrometheusHost: "127.0.0.1", envPrometheusPort: port},
+			want: free,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var told []string
+			note := func(a net.Addr) { told = append(told, a.String()) }
+			shutdown, err := start(t, test.env, append(test.opts, WithMetricsServed(note), WithMetricsServed(nil))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(told) != 1 || test.want != "" && told[0] != test.want {
+				t.Fatalf("told %q, want %q", told, test.want)
+			}
+			if status, _, err := httpGet("http://" + told[0] + "/metrics"); err != nil || status != http.StatusOK {
+				t.Errorf("%s: status %d, %v", told[0], status, err)
+			}
+			if err := shutdown(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for name, env := range map[string]map[string]string{"nothing asks": nil, "disabled": {envSDKDisabled: "true", "OTEL_METRICS_EXPORTER": "prometheus"}} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := start(t, env, WithMetricsServed(func(a net.Addr) { t.Errorf("told %s", a) })); err != nil {
+				t.Fatal(err)
 			}
 		})
 	}

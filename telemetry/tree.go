@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"math/bits"
 	"os"
 	"strconv"
 	"sync"
@@ -57,9 +59,11 @@ func WithTreeRepeats(n int) TreeOption {
 //	├─ INSERT imports          100 ms ▕           ██▏          ▏ ✗ 23505: unique constraint "imports_pkey"
 //	└─ COMMIT                 22.0 ms ▕                       ▎▏
 //
-// Children are sorted by their start, then by name. Spans that are still running when their trace is
-// printed are shown as such, and printed on their own when they have ended. Failed spans show error.type
-// and the status description; control characters in any text are shown escaped.
+// Children are sorted by their start, then by name. Where spans are nested so deeply that the branches
+// would take the room of the names, the branches begin anew, after ⋯ and the depth so far. Spans that are
+// still running when their trace is printed are shown as such, and printed on their own when they have
+// ended. Failed spans show error.type and the status description; control characters in any text are shown
+// escaped.
 //
 // The buffer is bounded. At most 128 traces are kept at a time: the oldest is given up for a new one, and
 // a line says so. Of one trace at most 4096 spans are kept, and the number of the others is printed;
@@ -142,14 +146,17 @@ type treeFold struct {
 	failed     int
 	inside     int // spans below them
 	errType    string
-	total, max time.Duration
+	sum        [2]uint64 // of the durations, the high half first: it may exceed a duration
+	max        time.Duration
 	start, end time.Time // of the first and the last
 }
 
 func (f *treeFold) add(s *treeSpan) {
 	d := s.duration()
 	f.count++
-	f.total += d
+	var carry uint64
+	f.sum[1], carry = bits.Add64(f.sum[1], uint64(d), 0)
+	f.sum[0] += carry
 	f.max = max(f.max, d)
 	if f.start.IsZero() || s.start.Before(f.start) {
 		f.start = s.start
@@ -163,6 +170,19 @@ func (f *treeFold) add(s *treeSpan) {
 			f.errType = s.errType
 		}
 	}
+}
+
+// total returns the sum of the durations, or the longest duration if that is less.
+func (f *treeFold) total() time.Duration {
+	if f.sum[0] > 0 {
+		return math.MaxInt64
+	}
+	return time.Duration(min(f.sum[1], math.MaxInt64))
+}
+
+func (f *treeFold) mean() time.Duration {
+	mean, _ := bits.Div64(f.sum[0], f.sum[1], uint64(f.count))
+	return time.Duration(mean)
 }
 
 // duration is never negative.

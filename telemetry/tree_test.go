@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -580,4 +581,86 @@ func FuzzPrintable(f *testing.F) {
 			t.Errorf("%q: %q, then %q", s, got, printable(got))
 		}
 	})
+}
+
+// A sum of durations that is too large for one is the largest, and their mean is still exact.
+func TestTreeSumSaturates(t *testing.T) {
+	f := newForest(t)
+	ctx, root := f.start(context.Background(), "r", 0)
+	for range 6 {
+		_, s := f.tracer.Start(ctx, "huge", trace.WithTimestamp(time.Unix(-1<<40, 0)))
+		s.End(trace.WithTimestamp(time.Unix(1<<40, 0)))
+	}
+	root.End(at(ms))
+	_, line, _ := strings.Cut(f.out.String(), "└─ ")
+	name, rest, _ := strings.Cut(line, "▕")
+	_, note, _ := strings.Cut(rest, "▏ ")
+	const longest = "2562047h47m"
+	if want := "mean " + longest + ", max " + longest + "\n\n"; strings.Join(strings.Fields(name), " ") != "huge ×6 "+longest || note != want {
+		t.Errorf("got:\n%s", f.out.String())
+	}
+	f.out.Reset()
+}
+
+// Below some depth the branches begin anew, after the depth, so that there is room for names.
+func TestTreeDepth(t *testing.T) {
+	f := newForest(t, WithTreeColumns(60))
+	ctx := context.Background()
+	var spans []trace.Span
+	for _, name := range []string{"root", "one", "two", "three", "four", "five", "six", "seven"} {
+		var s trace.Span
+		ctx, s = f.start(ctx, name, 0)
+		spans = append(spans, s)
+		if name == "two" || name == "four" {
+			f.leaf(ctx, "sibling", 2*ms, 4*ms)
+		}
+	}
+	for _, s := range spans[1:] {
+		s.End(at(4 * ms))
+	}
+	spans[0].End(at(4 * ms))
+	f.expect(t, `
+root               4.00 ms ▕████████████████████████▏
+└─ one             4.00 ms ▕████████████████████████▏
+   └─ two          4.00 ms ▕████████████████████████▏
+      ├─ three     4.00 ms ▕████████████████████████▏
+⋯3 └─ four         4.00 ms ▕████████████████████████▏
+⋯3    ├─ five      4.00 ms ▕████████████████████████▏
+⋯3    │  └─ six    4.00 ms ▕████████████████████████▏
+⋯6 └─ seven        4.00 ms ▕████████████████████████▏
+⋯3    └─ sibling   2.00 ms ▕            ████████████▏
+      └─ sibling   2.00 ms ▕            ████████████▏
+
+`)
+}
+
+// The deepest trace that is kept shows every name, and takes no more room than a wide one.
+func TestTreeDeepest(t *testing.T) {
+	for _, columns := range []int{60, 100, 1_000_000} {
+		f := newForest(t, WithTreeColumns(columns))
+		ctx := context.Background()
+		var spans []trace.Span
+		for i := range maxTreeSpans {
+			var s trace.Span
+			ctx, s = f.start(ctx, fmt.Sprintf("n%d", i), 0)
+			spans = append(spans, s)
+		}
+		for _, s := range spans[1:] {
+			s.End(at(ms))
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		spans[0].End(at(ms))
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%d columns: printing allocates %d bytes", columns, took)
+		}
+		lines := strings.Split(f.out.String(), "\n")
+		for i := range maxTreeSpans {
+			if !strings.Contains(lines[i], fmt.Sprintf(" n%d ", i)) && i > 0 {
+				t.Fatalf("%d columns: there is no name n%d in %q", columns, i, lines[i])
+			}
+		}
+		f.out.Reset()
+	}
 }

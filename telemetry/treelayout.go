@@ -18,6 +18,10 @@ const (
 	treeNoteWidth     = 120
 	// Beside the name there are two blanks, the duration, a blank, and the bar between its edges.
 	treeBesideName = 2 + treeDurationWidth + 1 + 1 + treeBarWidth + 1
+	// A branch is as wide as this.
+	treeBranchWidth = 3
+	// Branches beside each other are at most these, however long lines are: each line holds them.
+	maxTreeBranches = 32
 )
 
 // treeLine is a line of a tree before it is laid out.
@@ -32,8 +36,13 @@ type treeLine struct {
 
 // layTree writes a trace to buf.
 func layTree(buf *bytes.Buffer, tr *treeTrace, columns, repeats int, last bool) {
-	l := &treeLayout{repeats: repeats, last: last}
-	l.span(tr.root, "", "")
+	l := &treeLayout{
+		repeats: repeats,
+		last:    last,
+		// Half of the room is for names.
+		branches: min((columns-treeBesideName)/2/treeBranchWidth, maxTreeBranches),
+	}
+	l.span(tr.root, "", "", 0)
 
 	nameWidth := 0
 	for i := range l.lines {
@@ -66,6 +75,7 @@ const (
 type treeLayout struct {
 	repeats    int
 	last       bool
+	branches   int // beside each other
 	lines      []treeLine
 	start, end time.Time
 }
@@ -79,8 +89,8 @@ func (l *treeLayout) extend(at time.Time) {
 	}
 }
 
-// span adds the line of a span, and those of the spans below it.
-func (l *treeLayout) span(s *treeSpan, prefix, childPrefix string) {
+// span adds the line of a span, and those of the spans below it. The root has depth 0.
+func (l *treeLayout) span(s *treeSpan, prefix, childPrefix string, depth int) {
 	line := treeLine{prefix: prefix, name: printable(s.name), start: s.start, end: s.end}
 	if line.name == "" {
 		line.name = "(no name)"
@@ -101,12 +111,15 @@ func (l *treeLayout) span(s *treeSpan, prefix, childPrefix string) {
 	line.note = strings.Join(notes, ", ")
 	l.lines = append(l.lines, line)
 	if s.ended || l.last || s.parent == nil {
-		l.children(s, childPrefix)
+		l.children(s, childPrefix, depth)
 	}
 }
 
 // children adds the lines of what is below s.
-func (l *treeLayout) children(s *treeSpan, prefix string) {
+func (l *treeLayout) children(s *treeSpan, prefix string, depth int) {
+	if depth > 0 && depth%l.branches == 0 {
+		prefix = "⋯" + strconv.Itoa(depth) + " "
+	}
 	rows := l.rows(s)
 	for i, r := range rows {
 		branch, below := "├─ ", "│  "
@@ -116,7 +129,7 @@ func (l *treeLayout) children(s *treeSpan, prefix string) {
 		if r.fold != nil {
 			l.fold(r, prefix+branch)
 		} else {
-			l.span(r.span, prefix+branch, prefix+below)
+			l.span(r.span, prefix+branch, prefix+below, depth+1)
 		}
 	}
 }
@@ -185,7 +198,7 @@ func below(s *treeSpan) int {
 // fold adds the line of spans that repeat.
 func (l *treeLayout) fold(r treeRow, prefix string) {
 	f := r.fold
-	notes := []string{"mean " + humanDuration(f.total/time.Duration(f.count)), "max " + humanDuration(f.max)}
+	notes := []string{"mean " + humanDuration(f.mean()), "max " + humanDuration(f.max)}
 	if f.inside > 0 {
 		notes = append(notes, plural(f.inside, "span")+" inside")
 	}
@@ -199,7 +212,7 @@ func (l *treeLayout) fold(r treeRow, prefix string) {
 	l.lines = append(l.lines, treeLine{
 		prefix:   prefix,
 		name:     name + " ×" + strconv.Itoa(f.count),
-		duration: humanDuration(f.total),
+		duration: humanDuration(f.total()),
 		start:    f.start,
 		end:      f.end,
 		fill:     treeFillFold,

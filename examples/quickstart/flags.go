@@ -5,6 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
+	"net"
+	"strconv"
 	"strings"
 )
 
@@ -45,15 +48,65 @@ func parseFlags(args []string) (flags, error) {
 		if errors.Is(err, flag.ErrHelp) {
 			return f, errHelp
 		}
-		if strings.HasPrefix(err.Error(), "bad flag syntax") {
-			return f, errors.New("an argument is not a well-formed flag")
+		if given, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+			return f, fmt.Errorf("there is no flag %s", unknownFlag(set, given))
 		}
-		return f, err
+		if strings.HasPrefix(err.Error(), "flag needs an argument") {
+			return f, err
+		}
+		return f, errors.New("an argument is not a well-formed flag")
 	}
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("%d arguments too many: there are only flags", set.NArg())
+	}
+	if err := checkServe(f.serve); err != nil {
+		return f, err
 	}
 	var err error
 	f.dsn, err = parseDSN(name)
 	return f, err
 }
+
+// unknownFlag returns what can be told of a flag that set does not have. A
+// value may follow without a space between: no more is told than the name that
+// it begins with, or as many letters as a name may have.
+func unknownFlag(set *flag.FlagSet, given string) string {
+	end, known, longest := 0, 0, 0
+	for end < len(given) && (given[end] == '-' || 'a' <= given[end]|0x20 && given[end]|0x20 <= 'z') {
+		end++
+	}
+	set.VisitAll(func(f *flag.Flag) {
+		longest = max(longest, len(f.Name))
+		if strings.HasPrefix(given, f.Name) {
+			known = max(known, len(f.Name))
+		}
+	})
+	if end = min(end, longest); known > 0 {
+		end = known
+	}
+	if end < len(given) {
+		return "-" + given[:end] + "…"
+	}
+	return "-" + given
+}
+
+// checkServe finds early, and without the text itself, what cannot be served at.
+func checkServe(address string) error {
+	if address == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errServe
+	}
+	n, err := strconv.Atoi(port)
+	switch {
+	case err != nil:
+		return errServe
+	case n < 0 || n > math.MaxUint16:
+		return fmt.Errorf("-serve: port %d is not between 0 and %d", n, math.MaxUint16)
+	}
+	return nil
+}
+
+var errServe = errors.New("-serve takes a host and a port, such as localhost:9464")

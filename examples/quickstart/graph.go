@@ -105,10 +105,14 @@ func decodeGraph(r io.Reader) (*graph, error) {
 }
 
 // firstLine returns the first line of what the go command says that is neither
-// empty nor a heading.
+// empty nor a heading, nor about what it is doing.
 func firstLine(text string) string {
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "", strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, "go: downloading "), strings.HasPrefix(line, "go: finding "):
+		default:
 			return line
 		}
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -49,11 +51,13 @@ func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err err
 	}
 	printed := new(trees)
 	summary := newSummary()
+	var served net.Addr // nil: nothing is
 	shutdown, err := telemetry.Start(ctx,
 		telemetry.WithServiceName("taskspan-quickstart"),
 		telemetry.WithSpanProcessor(telemetry.NewTree(printed)),
 		telemetry.WithSpanProcessor(summary),
-		telemetry.WithMetricsAddr(f.serve))
+		telemetry.WithMetricsAddr(f.serve),
+		telemetry.WithMetricsServed(func(a net.Addr) { served = a }))
 	if err != nil {
 		return err
 	}
@@ -64,15 +68,25 @@ func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err err
 		err = errors.Join(err, shutdown(flush))
 	}()
 
+	out := bufio.NewWriter(stdout) // keeps the first error of all that is printed
 	x := &indexer{graph: g, progress: p}
 	if err := x.process(ctx, f.dsn); err != nil {
-		printTasks(stdout, printed, summary)
-		return err
+		printTasks(out, printed, summary)
+		return errors.Join(err, writing(out.Flush()))
 	}
-	printReport(stdout, g, x.top)
-	printTasks(stdout, printed, summary)
-	if f.serve != "" {
-		fmt.Fprintf(stdout, "\nServing /metrics at %s until interrupted.\n", f.serve)
+	printReport(out, g, x.top)
+	printTasks(out, printed, summary)
+	switch {
+	case f.serve == "":
+	case served == nil:
+		fmt.Fprintln(out, "\nNot serving /metrics: see OTEL_SDK_DISABLED.")
+	default:
+		fmt.Fprintf(out, "\nServing /metrics at %s until interrupted.\n", served)
+	}
+	if err := out.Flush(); err != nil {
+		return writing(err)
+	}
+	if f.serve != "" && served != nil {
 		<-ctx.Done()
 	}
 	return nil

@@ -44,10 +44,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f, err := parseFlags(args)
 	switch {
 	case errors.Is(err, errHelp):
-		fmt.Fprint(stdout, help)
+		if _, err := io.WriteString(stdout, help); err != nil {
+			return failed(stderr, writing(err))
+		}
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "quickstart: %v\n%s\n", err, usage)
+		fmt.Fprintf(stderr, "quickstart: %v (see quickstart -help)\n", err)
 		return exitUsage
 	}
 	if err := index(ctx, f, stdout, newProgress(stderr)); err != nil {
@@ -55,11 +57,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "quickstart: interrupted")
 			return exitInterrupted
 		}
-		// What a driver says may hold values, and parts of a DSN.
-		fmt.Fprintf(stderr, "quickstart: %s\n", oneLine(errs.Message(err)))
-		return exitFailure
+		return failed(stderr, err)
 	}
 	return exitOK
+}
+
+// failed says why the program ends. What a driver says may hold values, and
+// parts of a DSN.
+func failed(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "quickstart: %s\n", oneLine(errs.Message(err)))
+	return exitFailure
+}
+
+// writing returns the error of a program whose output is lost, or nil.
+func writing(err error) error {
+	if err != nil {
+		return fmt.Errorf("writing the output: %w", err)
+	}
+	return nil
 }
 
 // oneLine joins the lines of a text.

@@ -8,7 +8,7 @@ import (
 )
 
 // progress tells a person how far long work has come. It is silent unless it
-// writes to a terminal.
+// writes to a terminal that can clear a line.
 type progress struct {
 	w    io.Writer // nil: silent
 	next time.Time
@@ -17,7 +17,7 @@ type progress struct {
 const progressInterval = 100 * time.Millisecond
 
 func newProgress(w io.Writer) *progress {
-	if f, ok := w.(*os.File); ok {
+	if f, ok := w.(*os.File); ok && os.Getenv("TERM") != "dumb" {
 		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
 			return &progress{w: w}
 		}

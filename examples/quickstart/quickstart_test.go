@@ -262,8 +262,14 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		"unknown flag":         {[]string{"-database", "postgres://u:" + canary + "@h/d"}, "flag provided but not defined: -database"},
-		"unknown flag, joined": {[]string{"-database=postgres://u:" + canary + "@h/d"}, "flag provided but not defined: -database"},
+		"unknown flag":         {[]string{"-database", "postgres://u:" + canary + "@h/d"}, "there is no flag -datab…"},
+		"unknown flag, joined": {[]string{"-database=postgres://u:" + canary + "@h/d"}, "there is no flag -datab…"},
+		"no space":             {[]string{"-dsnpostgres://u:" + canary + "@h/d"}, "there is no flag -dsn…"},
+		"flag out of a value":  {[]string{"--" + canary}, "there is no flag -hunte…"},
+		"serve without port":   {[]string{"-serve", canary}, "-serve takes a host and a port, such as localhost:9464"},
+		"serve a DSN":          {[]string{"-serve", "postgres://u:" + canary + "@h/d"}, "-serve takes a host and a port, such as localhost:9464"},
+		"serve no port":        {[]string{"-serve", "localhost:" + canary}, "-serve takes a host and a port, such as localhost:9464"},
+		"serve high port":      {[]string{"-serve", "localhost:99999"}, "-serve: port 99999 is not between 0 and 65535"},
 		"malformed flag":       {[]string{"-=" + canary}, "an argument is not a well-formed flag"},
 		"no value":             {[]string{"-dsn"}, "flag needs an argument: -dsn"},
 		"argument":             {[]string{"postgres://u:" + canary + "@h/d"}, "1 arguments too many: there are only flags"},
@@ -275,7 +281,7 @@ func TestUsage(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			stdout, stderr, code := output(t, program(t, tt.args...))
-			if want := "quickstart: " + tt.want + "\n" + usage + "\n"; code != exitUsage || stdout != "" || stderr != want {
+			if want := "quickstart: " + tt.want + " (see quickstart -help)\n"; code != exitUsage || stdout != "" || stderr != want {
 				t.Errorf("exit code %d, stdout %q, stderr %q, want %q", code, stdout, stderr, want)
 			}
 		})
@@ -406,6 +412,66 @@ func content(t *testing.T, db *sql.DB) string {
 	return fmt.Sprint(n, " ", path.String)
 }
 
+// TestForeignTable finds a table of another program under the name of one of
+// its own, and expects the database to be as it was before.
+func TestForeignTable(t *testing.T) {
+	for name, columns := range map[string]string{
+		"quickstart_packages": "id INTEGER PRIMARY KEY, title TEXT",
+		"quickstart_imports":  "importer INTEGER, title TEXT",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "index.db")
+			db := openFile(t, file)
+			if _, err := db.ExecContext(t.Context(), "CREATE TABLE "+name+" ("+columns+")"); err != nil {
+				t.Fatal(err)
+			}
+			_, stderr, code := output(t, program(t, "-dir", smallModule(t), "-dsn", file))
+			if code != exitFailure || strings.Count(stderr, "\n") != 1 ||
+				!strings.Contains(stderr, "quickstart.migrate: the tables quickstart_packages and quickstart_imports are not this program's: ") {
+				t.Errorf("exit code %d, stderr %q", code, stderr)
+			}
+			var tables string
+			if err := db.QueryRowContext(t.Context(), "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'").Scan(&tables); err != nil {
+				t.Fatal(err)
+			}
+			if tables != name {
+				t.Errorf("the tables are %s", tables)
+			}
+		})
+	}
+}
+
+// TestFullDisk writes to a device that takes nothing.
+func TestFullDisk(t *testing.T) {
+	const device = "/dev/full"
+	if _, err := os.Stat(device); err != nil {
+		t.Skip("no " + device)
+	}
+	for name, args := range map[string][]string{
+		"help":  {"-help"},
+		"index": {"-dir", smallModule(t)},
+		"serve": {"-dir", smallModule(t), "-serve", "127.0.0.1:0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			full, err := os.OpenFile(device, os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer full.Close()
+			cmd := program(t, args...)
+			var stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = full, &stderr
+			var exit *exec.ExitError
+			if err := cmd.Run(); !errors.As(err, &exit) || exit.ExitCode() != exitFailure {
+				t.Errorf("the program ends with %v", err)
+			}
+			if got, want := stderr.String(), "quickstart: writing the output: write: no space left on device\n"; got != want {
+				t.Errorf("stderr %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 // cancelOn is a terminal on which a person presses ctrl-C as soon as they read
 // a text.
 type cancelOn struct {
@@ -457,14 +523,9 @@ func TestInterruptedEarly(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-
-	cmd := program(t, "-dir", smallModule(t), "-serve", address)
+	// The port is the operator's, and is any that is free.
+	cmd := program(t, "-dir", smallModule(t), "-serve", "127.0.0.1:1")
+	cmd.Env = append(cmd.Env, "OTEL_EXPORTER_PROMETHEUS_PORT=0")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -482,6 +543,11 @@ func TestServe(t *testing.T) {
 			t.Fatalf("%v after %q, stderr %q", err, seen.String(), &stderr)
 		}
 	}
+	told := regexp.MustCompile(`\nServing /metrics at (127\.0\.0\.1:\d+) until interrupted\.\n$`).FindStringSubmatch(seen.String())
+	if told == nil {
+		t.Fatalf("it does not say where it serves:\n%s", seen.String())
+	}
+	address := told[1]
 
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
 	if err != nil {
@@ -559,11 +625,13 @@ func TestExport(t *testing.T) {
 	}
 }
 
+// TestDisabled serves nothing, says so, and ends.
 func TestDisabled(t *testing.T) {
-	cmd := program(t, "-dir", smallModule(t))
+	cmd := program(t, "-dir", smallModule(t), "-serve", "127.0.0.1:0")
 	cmd.Env = append(cmd.Env, "OTEL_SDK_DISABLED=true")
 	stdout, stderr, code := output(t, cmd)
-	if code != exitOK || stderr != "" || !strings.Contains(stdout, "Most imported:") || !strings.Contains(stdout, "No task was traced") {
+	if code != exitOK || stderr != "" || !strings.Contains(stdout, "Most imported:") || !strings.Contains(stdout, "No task was traced") ||
+		!strings.HasSuffix(stdout, "\nNot serving /metrics: see OTEL_SDK_DISABLED.\n") {
 		t.Errorf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
 	}
 }

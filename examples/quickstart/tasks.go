@@ -74,8 +74,8 @@ func (x *indexer) work(ctx context.Context) error {
 // connectTimeout is how long a database may take to answer for the first time.
 const connectTimeout = 15 * time.Second
 
-// migrate creates the tables that are not there yet. As the first task it is
-// also the one that connects.
+// migrate creates the tables that are not there yet, or none if one that is
+// there is another program's. As the first task it is also the one that connects.
 func (x *indexer) migrate(ctx context.Context) error {
 	connect, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -88,8 +88,27 @@ func (x *indexer) migrate(ctx context.Context) error {
 				return err
 			}
 		}
+		for _, statement := range []string{insertPackage, insertImport} {
+			switch err := prepares(ctx, tx, statement); {
+			case errs.Classify(err).Kind == errs.KindSyntax:
+				return fmt.Errorf("the tables quickstart_packages and quickstart_imports are not this program's: %w", err)
+			case err != nil:
+				return err
+			}
+		}
 		return nil
 	})
+}
+
+// prepares returns an error if the database could not run a statement. It does
+// not run it.
+func prepares(ctx context.Context, tx *sql.Tx, statement string) error {
+	prepared, err := tx.PrepareContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer prepared.Close()
+	return nil
 }
 
 // load replaces what the tables hold with the graph, all of it or nothing.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"flag"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -52,12 +54,33 @@ func TestShare(t *testing.T) {
 
 func TestFirstLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"# example.com/a\n\n  a.go:1: wrong  \nmore\n": "a.go:1: wrong",
-		"":   "no reason given",
-		"\n": "no reason given",
+		"# example.com/a\n\n  a.go:1: wrong  \nmore\n":                                      "a.go:1: wrong",
+		"go: downloading example.com/a v1.2.3\ngo: finding example.com/b\ngo: no network\n": "go: no network",
+		"go: downloading example.com/a v1.2.3\n":                                            "no reason given",
+		"":                                                                                  "no reason given",
+		"\n":                                                                                "no reason given",
 	} {
 		if got := firstLine(text); got != want {
 			t.Errorf("firstLine(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestUnknownFlag(t *testing.T) {
+	set := flag.NewFlagSet("", flag.ContinueOnError)
+	set.String("dsn", "", "")
+	set.String("serve", "", "")
+	for given, want := range map[string]string{
+		"dsnpostgres://u:" + canary + "@h/db": "-dsn…",
+		"dsn" + canary:                        "-dsn…",
+		"database":                            "-datab…",
+		"v":                                   "-v",
+		"no-op":                               "-no-op",
+		"7" + canary:                          "-…",
+		"ünïcödé":                             "-…",
+	} {
+		if got := unknownFlag(set, given); got != want {
+			t.Errorf("unknownFlag(%q) = %q, want %q", given, got, want)
 		}
 	}
 }
@@ -93,6 +116,18 @@ func TestProgress(t *testing.T) {
 	const line = "\r\x1b[K"
 	if got, want := terminal.String(), line+"listing"+line+"loading: 3 of 3"+line; got != want {
 		t.Errorf("progress = %q, want %q", got, want)
+	}
+
+	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a device, as terminals are
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	for term, want := range map[string]bool{"xterm": true, "dumb": false} {
+		t.Setenv("TERM", term)
+		if got := newProgress(device).w != nil; got != want {
+			t.Errorf("progress with TERM=%s: %t, want %t", term, got, want)
+		}
 	}
 
 	var file bytes.Buffer
