@@ -4,17 +4,24 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/golang-migrate/migrate/v4"
 	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
+	"go.opentelemetry.io/otel/trace"
 	gormpostgres "gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	gormlogger "gorm.io/gorm/logger"
@@ -29,6 +36,7 @@ func library(t *testing.T, e engine, name string, p program) {
 	t.Helper()
 	e.verifies(t, name+" runs unchanged")
 	rec := alike(t, e, p)
+	rec.CheckEnded(t)
 	statements := 0
 	for _, s := range rec.Describe(t) {
 		if strings.Contains(s, "db.query.text=") {
@@ -207,4 +215,156 @@ func TestGolangMigrateRunsUnchanged(t *testing.T) {
 		sourceErr, databaseErr := m.Close()
 		j.note("%v %v", sourceErr, databaseErr)
 	})
+}
+
+// riverSQLite is SQLite with the settings that River recommends.
+func riverSQLite() engine {
+	e := mattn
+	e.open = func(tb testing.TB) (string, string, string) {
+		dsn, address, namespace := mattn.open(tb)
+		return dsn + "?_busy_timeout=10000&_journal_mode=WAL&_txlock=immediate", address, namespace
+	}
+	return e
+}
+
+type riverJob struct {
+	Name string `json:"name"`
+}
+
+func (riverJob) Kind() string { return "greeting" }
+
+// riverAtOnce retries at once.
+type riverAtOnce struct{}
+
+func (riverAtOnce) NextRetry(*rivertype.JobRow) time.Time { return time.Now() }
+
+// riverWorks has River work two jobs on its pool, of which the second fails once:
+// three attempts, each of which runs f. It returns when River has stopped.
+func riverWorks(t *testing.T, db *sql.DB, j *journal, f func(context.Context, riverJob) error) {
+	t.Helper()
+	ctx := t.Context()
+	db.SetMaxOpenConns(1)
+	driver := riversqlite.New(db)
+	silent := slog.New(slog.DiscardHandler)
+	migrator := must[*rivermigrate.Migrator[*sql.Tx]](t)(rivermigrate.New(driver, &rivermigrate.Config{Logger: silent}))
+	for range 2 {
+		migrated, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range migrated.Versions {
+			j.note("migrated to %d: %s", v.Version, v.Name)
+		}
+	}
+	mustExec(t, db, "CREATE TABLE greetings (name TEXT)")
+	workers := river.NewWorkers()
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[riverJob]) error {
+		if err := f(ctx, job.Args); err != nil {
+			return err
+		}
+		if job.Args.Name == "Grace" && job.Attempt == 1 {
+			return errFailed
+		}
+		return nil
+	}))
+	client := must[*river.Client[*sql.Tx]](t)(river.NewClient(driver, &river.Config{
+		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 2}},
+		Workers:           workers,
+		FetchCooldown:     5 * time.Millisecond,
+		FetchPollInterval: 10 * time.Millisecond,
+		RetryPolicy:       riverAtOnce{},
+		Logger:            silent,
+		TestOnly:          true,
+	}))
+	events, unsubscribe := client.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed)
+	defer unsubscribe()
+	if err := client.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.Insert(ctx, riverJob{"Ada"}, nil)
+	j.note("insert: %v", err)
+	tx := must[*sql.Tx](t)(db.BeginTx(ctx, nil))
+	_, err = client.InsertTx(ctx, tx, riverJob{"Grace"}, nil)
+	j.note("insert in a transaction: %v, %v", err, tx.Commit())
+
+	timeout := time.After(time.Minute)
+	completed, failed := 0, 0
+	for completed < 2 {
+		select {
+		case e := <-events:
+			if e.Kind == river.EventKindJobFailed {
+				failed++
+			} else {
+				completed++
+			}
+		case <-timeout:
+			t.Errorf("%d jobs completed, %d failed", completed, failed)
+			completed = 2 // stop it all the same
+		}
+	}
+	j.note("%d failed", failed)
+	j.note("stop: %v", client.Stop(ctx))
+	for _, id := range []int64{1, 2} {
+		job, err := client.JobGet(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.note("%d: %s %s after %d attempts", job.ID, job.EncodedArgs, job.State, job.Attempt)
+		for _, e := range job.Errors {
+			j.note("\tattempt %d: %s", e.Attempt, e.Error)
+		}
+	}
+}
+
+func TestRiverRunsUnchanged(t *testing.T) {
+	library(t, riverSQLite(), "River", func(t *testing.T, db *sql.DB, j *journal) {
+		riverWorks(t, db, j, func(ctx context.Context, job riverJob) error {
+			_, err := db.ExecContext(ctx, "INSERT INTO greetings (name) VALUES (?)", job.Name)
+			return err
+		})
+		j.query(t.Context(), db, "SELECT name, COUNT(*) AS attempts FROM greetings GROUP BY name ORDER BY name")
+	})
+}
+
+// River asks its database for jobs all the time. Where a span has to have a
+// parent, these statements make no traces: what the jobs do is all there is.
+func TestRiverPollsWithoutTraces(t *testing.T) {
+	e := riverSQLite()
+	e.verifies(t, "River polls without traces of its own (WithRequireParent)")
+	rec := observe.New()
+	runner := rec.Runner(t)
+	dsn, address, namespace := e.open(t)
+	db := must[*sql.DB](t)(otdb.Open(e.driverName, dsn, rec.Options(otdb.WithRequireParent())...))
+	riverWorks(t, db, &journal{engine: e, forget: strings.NewReplacer()}, func(ctx context.Context, job riverJob) error {
+		return runner.Run(ctx, "greeting", func(ctx context.Context) error {
+			_, err := db.ExecContext(ctx, "INSERT INTO greetings (name) VALUES (?)", job.Name)
+			return err
+		})
+	})
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	insert := `INSERT greetings | db.query.text="INSERT INTO greetings (name) VALUES (?)"`
+	diff(t, "spans", []string{insert, insert, insert}, rec.Describe(t, e.target(address, namespace)...))
+	tasks := make(map[trace.SpanID]bool)
+	for _, s := range rec.Spans(observe.ScopeWorker) {
+		tasks[s.SpanContext().SpanID()] = true
+	}
+	for _, s := range rec.Spans(observe.ScopeDatabase) {
+		if !tasks[s.Parent().SpanID()] {
+			t.Errorf("the span %q is not one of a task", s.Name())
+		}
+	}
+	if len(tasks) != 3 {
+		t.Errorf("%d tasks, want 3", len(tasks))
+	}
+	rec.CheckEnded(t)
+	// The metrics have River's own statements all the same.
+	points := uint64(0)
+	for _, p := range rec.DurationPoints(t) {
+		points += p.Count
+	}
+	if points < 20 {
+		t.Errorf("%d operations in the metrics", points)
+	}
 }

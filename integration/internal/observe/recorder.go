@@ -45,6 +45,7 @@ type Recorder struct {
 	keep   bool
 	spans  []sdktrace.ReadOnlySpan
 	count  map[string]int // spans by scope
+	starts map[string]int // spans that were started, by scope
 	totals map[attribute.Distinct]*total
 	logs   syncBuffer
 }
@@ -69,10 +70,11 @@ func NewCounter() *Recorder {
 	r := &Recorder{
 		reader: metric.NewManualReader(),
 		count:  make(map[string]int),
+		starts: make(map[string]int),
 		totals: make(map[attribute.Distinct]*total),
 	}
 	r.TracerProvider = sdktrace.NewTracerProvider(
-		sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSyncer(exporter{r}))
+		sdktrace.WithSampler(sdktrace.AlwaysSample()), sdktrace.WithSyncer(exporter{r}), sdktrace.WithSpanProcessor(starter{r}))
 	r.MeterProvider = metric.NewMeterProvider(metric.WithReader(r.reader))
 	r.Logger = slog.New(slog.NewTextHandler(&r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return r
@@ -143,6 +145,27 @@ func (r *Recorder) add(s sdktrace.ReadOnlySpan) {
 
 // Shutdown implements sdktrace.SpanExporter.
 func (exporter) Shutdown(context.Context) error { return nil }
+
+// starter counts the spans that start.
+type starter struct{ r *Recorder }
+
+var _ sdktrace.SpanProcessor = starter{}
+
+// OnStart implements sdktrace.SpanProcessor.
+func (s starter) OnStart(_ context.Context, span sdktrace.ReadWriteSpan) {
+	s.r.mu.Lock()
+	defer s.r.mu.Unlock()
+	s.r.starts[span.InstrumentationScope().Name]++
+}
+
+// OnEnd implements sdktrace.SpanProcessor.
+func (starter) OnEnd(sdktrace.ReadOnlySpan) {}
+
+// Shutdown implements sdktrace.SpanProcessor.
+func (starter) Shutdown(context.Context) error { return nil }
+
+// ForceFlush implements sdktrace.SpanProcessor.
+func (starter) ForceFlush(context.Context) error { return nil }
 
 // syncBuffer is a buffer that several goroutines may write to.
 type syncBuffer struct {
@@ -304,6 +327,19 @@ func (r *Recorder) CheckDurations(tb testing.TB) {
 	for key, t := range r.totals {
 		if !seen[key] {
 			tb.Errorf("%s %s: no point for %d spans", durationMetric, t.set.Encoded(attribute.DefaultEncoder()), t.count)
+		}
+	}
+}
+
+// CheckEnded fails the test unless every span that was started has ended. That
+// none ended twice is what CheckDurations finds: it would have two points.
+func (r *Recorder) CheckEnded(tb testing.TB) {
+	tb.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for scope, n := range r.starts {
+		if r.count[scope] != n {
+			tb.Errorf("%s: %d spans started, %d ended", scope, n, r.count[scope])
 		}
 	}
 }
