@@ -35,9 +35,14 @@ demo: ## run the main job: index this project's packages into a database, and sh
 .PHONY: test
 test: ## test every module that needs no Docker, with the race detector and the coverage gate
 	@status=0; \
+	$(MAKE) --no-print-directory allocs || status=1; \
 	$(MAKE) --no-print-directory cover || status=1; \
 	($(call each,$(NESTED),$(GO) test -race -count=1 ./...)) || status=1; \
 	exit $$status
+
+.PHONY: allocs
+allocs: ## test the allocation budgets, which the race detector would spoil
+	@$(ALONE) $(GO) test -count=1 -v -run Alloc ./... | grep -v 'no test'
 
 .PHONY: cover
 cover: ## test the root module with the race detector; fail where coverage is too low

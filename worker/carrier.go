@@ -50,7 +50,7 @@ func Inject(ctx context.Context, c propagation.TextMapCarrier) {
 // is the root of a trace of its own, of the kind consumer, and linked to the
 // span that was injected: a queue may hold a task for days, and deliver it more
 // than once. [WithAsParent] continues the trace instead. Baggage reaches the
-// task in both cases.
+// task in both cases. [WithNewRoot] changes neither.
 //
 // A carrier without a trace context is no mistake: the span is then a root
 // without a link or, with [WithAsParent], a child of the span in its context.

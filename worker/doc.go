@@ -33,7 +33,8 @@
 // of the metric worker.task.duration, whose value is the span's duration.
 //
 // A cancellation is an error that says context.Canceled, or a driver's own word
-// for it, while the task's context is done; a timeout likewise. While it is not,
+// for it, while the task's context is done; a timeout likewise. Of several errors
+// that are joined, each must be one. While it is not,
 // the same errors are failures: something else was cancelled. Why the context
 // was done is the attribute worker.task.cancel.cause. A context that is done
 // before the task starts changes nothing: fn is called, and decides.
@@ -46,8 +47,11 @@
 // Events and log records hold the safe text of an error: no value that a driver
 // quotes. They are made once, where the error happened: a task around that one
 // has the status and the error.type, and neither event nor record, if it returns
-// that error, wraps it, or lets the panic pass. (An error value that every
-// failure shares, such as io.EOF, is taken for the one that was recorded.)
+// that error, wraps it, or lets the panic pass. An error is known by its identity:
+// one that merely equals it is another one, but a value that every failure
+// shares, such as io.EOF, is taken for the one that was recorded. A task that is
+// not around the first one, and returns its error all the same, such as what
+// Future.Wait gave it, or the cause of a group's context, records it again.
 //
 // Telemetry that fails or panics, and functions given to options that panic,
 // are reported to otel.Handle and change nothing of this: fn runs exactly once.
@@ -87,7 +91,8 @@
 //
 //   - repeated_statement: one summary ran 20 times or more ([WithRepeatedStatements]),
 //     what tasks within this one have reported not counted again;
-//   - rows_leaked: rows were open when the outermost task ended;
+//   - rows_leaked: rows were open when the outermost task ended, or the last of
+//     the tasks that they were opened in, if one outlived it;
 //   - slow_statement: a statement took as long as [WithSlowStatements] says, or longer.
 //
 // A task reports at most 16 of a kind, the worst first.

@@ -145,27 +145,36 @@ func (r *Runner) dismiss(t *task, succeeded bool, end time.Duration) {
 // settle reports whether the draining runner has no task left. The first time
 // it gives back the runner's gauges.
 func (r *Runner) settle() bool {
+	drained, fault := r.trySettle()
+	if fault != nil {
+		handle(fault) // which may run a task, and so not under the mutex
+	}
+	return drained
+}
+
+func (r *Runner) trySettle() (drained bool, fault error) {
 	r.drainMu.Lock()
 	defer r.drainMu.Unlock()
 	if r.drained {
-		return true
+		return true, nil
 	}
 	if len(r.running()) > 0 {
-		return false
+		return false, nil
 	}
 	r.drained = true
-	r.leave()
+	fault = r.leave()
 	close(r.idle)
-	return true
+	return true, fault
 }
 
 // leave takes the runner's names and callbacks off the gauges.
-func (r *Runner) leave() {
-	defer guard("unregistering gauges")
+func (r *Runner) leave() (err error) {
+	defer recoverTo(&err, "unregistering gauges")
 	r.names.close()
 	if err := r.leaveGauges(); err != nil {
-		handle(fmt.Errorf("worker: unregistering gauges: %w", err))
+		return fmt.Errorf("worker: unregistering gauges: %w", err)
 	}
+	return nil
 }
 
 // running returns the runner's running tasks, the oldest first.

@@ -2,9 +2,10 @@ package worker
 
 import (
 	"log/slog"
-	"reflect"
 	"slices"
 	"sync"
+	"time"
+	"unsafe"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -16,8 +17,8 @@ import (
 // reportError puts a failure onto the span, and, unless a task within this one
 // has done so, records it as an exception.
 func (t *task) reportError(o *outcome, recording bool) {
-	known := t.reported.Load().has(o.known)
-	t.tellParents(o.arrives)
+	known := o.passing || t.reported.Load().has(o.known)
+	t.tellParents(report{o.arrives, o.flushUntil})
 
 	text := t.runner.text(o.err, o.errorType)
 	if recording {
@@ -75,15 +76,15 @@ func (t *task) log(level slog.Level, message string, attrs []slog.Attr) {
 	}
 }
 
-// tellParents notes with the tasks around this one that err has been recorded.
-func (t *task) tellParents(err error) {
+// tellParents notes with the tasks around this one what has been recorded.
+func (t *task) tellParents(what report) {
 	for p := t.parent; p != nil; p = p.parent {
 		r := p.reported.Load()
 		for r == nil {
 			p.reported.CompareAndSwap(nil, new(reported))
 			r = p.reported.Load()
 		}
-		r.add(err)
+		r.add(what)
 	}
 }
 
@@ -91,30 +92,36 @@ func (t *task) tellParents(err error) {
 // that outlives more failures than that may record an old one again.
 const maxReported = 64
 
-// reported are the errors that the tasks within a task have recorded.
+// report is an error that a task has recorded.
+type report struct {
+	err        error
+	flushUntil time.Time // of a panic
+}
+
+// reported are the errors that the tasks within a task have recorded. They are
+// told apart by identity: an error that is merely equal to an earlier one is
+// another one. What is kept here cannot be replaced at its address.
 type reported struct {
 	mu   sync.Mutex
-	errs []any
+	errs []report
 	next int // where the ring goes on once it is full
 }
 
-func (r *reported) add(err error) {
+func (r *reported) add(what report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.put(err)
-	// The panic of an inner task arrives here as a bare value.
-	if p, ok := err.(*errs.PanicError); ok { //nolint:errorlint // the panic itself, not an error that wraps one
-		r.put(p.Value)
-	}
-}
-
-func (r *reported) put(v any) {
 	if len(r.errs) < maxReported {
-		r.errs = append(r.errs, v)
+		r.errs = append(r.errs, what)
 		return
 	}
-	r.errs[r.next] = v
+	r.errs[r.next] = what
 	r.next = (r.next + 1) % maxReported
+}
+
+func (r *reported) list() []report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.errs)
 }
 
 // has reports whether err, or one that it wraps, has been recorded. An error
@@ -124,29 +131,47 @@ func (r *reported) has(err error) (known bool) {
 		return false
 	}
 	defer guard("looking at an error")
-	r.mu.Lock()
-	list := slices.Clone(r.errs)
-	r.mu.Unlock()
 	nodes := 0
-	return find(list, err, &nodes)
+	return find(r.list(), err, &nodes)
+}
+
+// panic returns until when the panic with that value, which a task within this
+// one has let pass, may be flushed. It returns false if none has recorded it.
+func (r *reported) panic(v any) (until time.Time, ok bool) {
+	if r == nil {
+		return until, false
+	}
+	for _, k := range r.list() {
+		p, isPanic := k.err.(*errs.PanicError) //nolint:errorlint // the panic itself, not an error that wraps one
+		if isPanic && (identical[any](p, v) || identical(p.Value, v)) && !k.flushUntil.Before(until) {
+			until, ok = k.flushUntil, true
+		}
+	}
+	return until, ok
 }
 
 // maxErrorNodes bounds the search of an error's tree, which may be a cycle.
 const maxErrorNodes = 200
 
-// find looks for v, or what it wraps, among the values that are known.
-func find(known []any, v any, nodes *int) bool {
-	if *nodes++; v == nil || *nodes > maxErrorNodes {
+// find looks for err, or what it wraps, among the errors that are known.
+func find(known []report, err error, nodes *int) bool {
+	if *nodes++; err == nil || *nodes > maxErrorNodes {
 		return false
 	}
 	for _, k := range known {
-		if same(k, v) {
+		if identical(k.err, err) {
 			return true
 		}
 	}
-	switch e := v.(type) {
+	switch e := err.(type) { //nolint:errorlint // the tree is walked by hand, by identity
 	case *errs.PanicError:
-		return find(known, e.Value, nodes)
+		// Its value may be one that all panics of a kind share.
+		return false
+	case exitOf:
+		return slices.ContainsFunc(known, func(k report) bool {
+			other, ok := k.err.(exitOf) //nolint:errorlint // nothing wraps it
+			return ok && other == e
+		})
 	case interface{ Unwrap() error }:
 		return find(known, e.Unwrap(), nodes)
 	case interface{ Unwrap() []error }:
@@ -159,22 +184,14 @@ func find(known []any, v any, nodes *int) bool {
 	return false
 }
 
-// same reports whether a and b are the same value, for any types.
-func same(a, b any) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
-	if va.Type() != vb.Type() {
-		return false
-	}
-	if va.Comparable() && vb.Comparable() {
-		return a == b
-	}
-	switch va.Kind() {
-	case reflect.Slice, reflect.Map, reflect.Func:
-		return va.UnsafePointer() == vb.UnsafePointer()
-	default:
-		return false
-	}
+// identical reports whether two interface values are one: they have the same
+// type, and the same pointer or, for other types, the same copy of the value,
+// which stays the same as long as it is passed on as an interface.
+func identical[T any](a, b T) bool {
+	return words(&a) == words(&b)
+}
+
+// words returns the two words of an interface value, its type and its data.
+func words[T any](v *T) [2]unsafe.Pointer {
+	return *(*[2]unsafe.Pointer)(unsafe.Pointer(v)) //nolint:gosec // the only way to the identity of a value that is no pointer
 }

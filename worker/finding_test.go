@@ -190,6 +190,43 @@ func TestRowsLeaked(t *testing.T) {
 	})
 }
 
+// Rows of a task that outlives the one that started it are not that one's.
+func TestRowsLeakedByOutliving(t *testing.T) {
+	for name, want := range map[string]bool{"closed": false, "leaked": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackend(t)
+			opened, over := make(chan struct{}), make(chan struct{})
+			var f *Future[int]
+			_ = b.runner.Run(t.Context(), "request", func(ctx context.Context) error {
+				f = Go(ctx, "background", func(ctx context.Context) (int, error) {
+					rows := open(ctx, "SELECT a", 1)
+					close(opened)
+					<-over
+					late := open(ctx, "SELECT b", 1)
+					if !want {
+						ledger.FromContext(ctx).Close(&rows.OpenRows)
+						ledger.FromContext(ctx).Close(&late.OpenRows)
+					}
+					return 0, nil
+				}, WithRunner(b.runner))
+				<-opened
+				return nil
+			})
+			close(over)
+			_, _ = f.Wait()
+			for _, s := range b.ended() {
+				n := 0
+				if s.Name == "background" && want {
+					n = 2
+				}
+				if len(s.Events) != n {
+					t.Errorf("%s: findings %v", s.Name, s.Events)
+				}
+			}
+		})
+	}
+}
+
 // A failure is recorded beside the findings, and the span ends when the
 // function does, however long it takes to report.
 func TestFindingsOfFailure(t *testing.T) {

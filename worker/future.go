@@ -32,7 +32,7 @@ func Go[T any](ctx context.Context, name string, fn func(context.Context) (T, er
 
 func (f *Future[T]) run(t *task, fn func(context.Context) (T, error)) {
 	defer close(f.done)
-	defer t.endAsync(&f.err, &f.raise)
+	defer t.endAsync(&f.err, &f.raise, nil)
 	f.value, f.err = fn(t.context())
 	t.returned = true
 }

@@ -107,6 +107,26 @@ func providerKey(p metric.MeterProvider) any {
 	return new(byte)
 }
 
+// same reports whether a and b are the same value, for any types.
+func same(a, b any) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	if va.Type() != vb.Type() {
+		return false
+	}
+	if va.Comparable() && vb.Comparable() {
+		return a == b
+	}
+	switch va.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Func:
+		return va.UnsafePointer() == vb.UnsafePointer()
+	default:
+		return false
+	}
+}
+
 // joinGauges returns the group of a runner whose meter comes from p, and how to
 // leave it. global says that p is the global provider.
 func joinGauges(c *config, p metric.MeterProvider, m metric.Meter, global bool) (*gaugeGroup, func() error, error) {
@@ -119,6 +139,12 @@ func joinGauges(c *config, p metric.MeterProvider, m metric.Meter, global bool) 
 	defer gaugeGroups.mu.Unlock()
 
 	g := gaugeGroups.groups[key]
+	for _, other := range gaugeGroups.groups {
+		// The provider may have become the global one, or have ceased to be it.
+		if other.registrations[provider] != nil {
+			g = other
+		}
+	}
 	if g == nil {
 		g = newGaugeGroup(key, c)
 	}
@@ -135,7 +161,7 @@ func joinGauges(c *config, p metric.MeterProvider, m metric.Meter, global bool) 
 	if gaugeGroups.groups == nil {
 		gaugeGroups.groups = make(map[any]*gaugeGroup)
 	}
-	gaugeGroups.groups[key] = g
+	gaugeGroups.groups[g.key] = g
 	return g, func() error { return g.leave(provider) }, nil
 }
 

@@ -2,9 +2,11 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -127,6 +129,25 @@ func TestGaugesShared(t *testing.T) {
 			t.Error("the group is still there")
 		}
 	})
+}
+
+// A provider that becomes the global one has the same gauges as before.
+func TestGaugesSharedWithGlobal(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	b := newBackend(t)
+	otel.SetMeterProvider(b.meter)
+	global, err := New(WithTracerProvider(b.tracer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if global.names.group != b.runner.names.group {
+		t.Error("two groups on one provider")
+	}
+	if err := errors.Join(global.Drain(t.Context()), b.runner.Drain(t.Context())); err != nil {
+		t.Error(err)
+	}
 }
 
 // A timestamp that was observed does not move when the wall clock does.

@@ -115,8 +115,7 @@ func (g *Group) run(t *task, fn func(context.Context) error, slots chan struct{}
 	// The deferred calls run on Goexit, too.
 	defer g.wg.Done()
 	defer release(slots)
-	defer func() { g.end(err, raise) }()
-	defer t.endAsync(&err, &raise)
+	defer t.endAsync(&err, &raise, g)
 	err = fn(t.context())
 	t.returned = true
 }
@@ -127,9 +126,9 @@ func release(slots chan struct{}) {
 	}
 }
 
-// end notes how a task ended.
+// end notes how a task ended. A nil group is that of a task without one.
 func (g *Group) end(err error, raise *errs.PanicError) {
-	if err == nil {
+	if g == nil || err == nil {
 		return
 	}
 	g.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -38,11 +39,9 @@ func appendInput(kv []attribute.KeyValue, v any) []attribute.KeyValue {
 		rv = rv.Elem()
 	}
 	p := planOf(rv.Type())
-	p.report.Do(func() {
-		if p.err != nil {
-			handle(fmt.Errorf("worker: input %v: %w", rv.Type(), p.err))
-		}
-	})
+	if p.err != nil && p.reported.CompareAndSwap(false, true) {
+		handle(fmt.Errorf("worker: input %v: %w", rv.Type(), p.err))
+	}
 	for i := range p.fields {
 		kv = p.fields[i].append(kv, rv)
 	}
@@ -62,10 +61,10 @@ func appendInputFunc(kv []attribute.KeyValue, f func() []attribute.KeyValue) (ou
 
 // inputPlan says which fields of a struct type are recorded.
 type inputPlan struct {
-	fields []inputField
-	tagged bool  // that there are tags, good or bad
-	err    error // what is wrong with them
-	report sync.Once
+	fields   []inputField
+	tagged   bool  // that there are tags, good or bad
+	err      error // what is wrong with them
+	reported atomic.Bool
 }
 
 // inputField is one of them.

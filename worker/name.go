@@ -51,35 +51,39 @@ func (n *names) get(raw string) (*name, string) {
 	if o := n.overflow.Load(); o != nil && raw != "" {
 		return o, valid(raw)
 	}
-	return n.add(raw)
+	k, span, fault := n.add(raw)
+	if fault != nil {
+		handle(fault) // which may run a task, and so not under the mutex
+	}
+	return k, span
 }
 
-func (n *names) add(raw string) (*name, string) {
+func (n *names) add(raw string) (_ *name, span string, fault error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known := *n.known.Load()
 	if k := known[raw]; k != nil {
-		return k, k.span
+		return k, k.span, nil
 	}
-	span := valid(raw)
+	span = valid(raw)
 	if raw == "" {
 		span = unnamed
 		if !n.reported {
 			n.reported = true
-			handle(errNoName)
+			fault = errNoName
 		}
 	}
 	if len(known) >= n.limit {
 		if n.overflow.Load() == nil {
 			n.overflow.Store(newName(overflowName, n.group))
 		}
-		return n.overflow.Load(), span
+		return n.overflow.Load(), span, fault
 	}
 	k := newName(span, n.group)
 	known = maps.Clone(known)
 	known[raw] = k
 	n.known.Store(&known)
-	return k, span
+	return k, span, fault
 }
 
 // close gives back the gauges of all names. Names that are added later, by tasks

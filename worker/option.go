@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -121,7 +122,8 @@ func WithErrorText(f func(error) string) Option {
 // as a tracer provider's ForceFlush. It is called when a panic is about to
 // leave a task, after the task's span and metrics have been recorded, because
 // the panic may end the process. The panic waits for it for at most five
-// seconds, which its context knows too. Its error goes to otel.Handle. Nil
+// seconds, which its context knows too, and which all tasks share that it passes
+// on its goroutine. Its error goes to otel.Handle. Nil
 // means no flush.
 func WithFlush(f func(context.Context) error) Option {
 	return optionFunc(func(c *config) { c.flush = f })
@@ -136,19 +138,62 @@ func WithRecoverPanics() Option {
 
 // WithLabels declares the attributes of worker.task.duration that tasks may set
 // with [WithLabel]. Every combination of values is a time series of its own, so
-// labels should have few values. An empty key, and one that the metric has
-// anyway, are mistakes.
+// labels should have few values. An empty key, one that the metric has anyway, or
+// that Prometheus or its exporter keeps for itself (le, quantile, job, instance,
+// otel_scope_…, __…), and two that are one to Prometheus, such as a.b and a_b,
+// are mistakes.
 func WithLabels(keys ...string) Option {
 	return optionFunc(func(c *config) {
 		for _, k := range keys {
-			switch attribute.Key(k) {
-			case "", keyTaskName, keyTaskResult, semconv.ErrorTypeKey:
+			if reservedLabel(k) {
 				c.mistake("%q cannot be a label", k)
-			default:
-				c.labels = append(c.labels, k)
+				continue
 			}
+			same := func(other string) bool { return other != k && prometheusName(other) == prometheusName(k) }
+			if i := slices.IndexFunc(c.labels, same); i >= 0 {
+				c.mistake("the labels %q and %q are one to Prometheus", c.labels[i], k)
+				continue
+			}
+			c.labels = append(c.labels, k)
 		}
 	})
+}
+
+// reservedLabel reports whether a label would not be a metric's own: a duplicate
+// makes Prometheus reject all that it scrapes.
+func reservedLabel(key string) bool {
+	name := prometheusName(key)
+	switch name {
+	case "", "le", "quantile", "job", "instance":
+		return true
+	}
+	for _, own := range []attribute.Key{keyTaskName, keyTaskResult, semconv.ErrorTypeKey} {
+		if name == prometheusName(string(own)) {
+			return true
+		}
+	}
+	return strings.HasPrefix(name, "otel_scope_") || len(key) > 1 && !alphanumeric(rune(key[0])) && !alphanumeric(rune(key[1]))
+}
+
+// prometheusName returns a label's name in Prometheus, whose exporters may or
+// may not take several underscores together.
+func prometheusName(key string) string {
+	var b strings.Builder
+	last := rune(0)
+	for _, c := range key {
+		if !alphanumeric(c) {
+			c = '_'
+		}
+		if c != '_' || last != '_' {
+			b.WriteRune(c)
+		}
+		last = c
+	}
+	return b.String()
+}
+
+func alphanumeric(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 // WithExpectedTasks names tasks that should succeed from time to time. They

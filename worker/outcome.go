@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -46,11 +47,29 @@ func isSkip(err error) bool {
 			return true
 		case interface{ Unwrap() error }:
 			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			if err = only(e.Unwrap()); err == nil {
+				return false
+			}
 		default:
 			return false
 		}
 	}
 	return false
+}
+
+// only returns the one error that is not nil, or nil if there is none or more.
+func only(joined []error) (err error) {
+	for _, e := range joined {
+		switch {
+		case e == nil:
+		case err != nil:
+			return nil
+		default:
+			err = e
+		}
+	}
+	return err
 }
 
 // result is how a task ended.
@@ -95,6 +114,10 @@ type outcome struct {
 	// known is what err has been recorded as if a task within this one has, and
 	// arrives what the tasks around this one see of it.
 	known, arrives error
+	// passing says that a task within this one has recorded the panic, and
+	// flushUntil until when a panic may be flushed.
+	passing    bool
+	flushUntil time.Time
 	// cause is why the context was done, if that is what ended the task.
 	cause error
 }
@@ -119,7 +142,10 @@ func (t *task) judge(err error) (o outcome) {
 	if o.errorType == "" {
 		o.errorType = semconv.ErrorTypeOther.Value.AsString()
 	}
-	o.result = t.interruption(err, &class)
+	var errorType string
+	if o.result, errorType = t.interruption(err, &class); errorType != "" {
+		o.errorType = errorType
+	}
 	switch o.result {
 	case cancellation:
 		return outcome{result: cancellation, cause: context.Cause(t.context())}
@@ -131,13 +157,75 @@ func (t *task) judge(err error) (o outcome) {
 
 // interruption tells an error that says that the task's context is done from a
 // failure. Without a context that is done it is a failure: a timeout of the
-// function's own making, or a server's. With the code of a database, that one
-// decides: a constraint that was violated is not undone by a cancellation.
-func (t *task) interruption(err error, class *errs.Class) result {
+// function's own making, or a server's. Of joined errors each must say so; if
+// they do not agree on what happened, the context decides. errorType is not empty
+// if it is not that of all the errors.
+func (t *task) interruption(err error, class *errs.Class) (_ result, errorType string) {
 	done := t.context().Err()
 	if done == nil {
-		return failure
+		return failure, ""
 	}
+	nodes := 0
+	parts := joined(nil, err, &nodes)
+	if nodes > maxErrorNodes {
+		return failure, ""
+	}
+	if len(parts) == 1 {
+		return interruptionOf(err, class, done), ""
+	}
+	var seen [len(resultNames)]bool
+	for _, part := range parts {
+		class := errs.Classify(part)
+		r := interruptionOf(part, &class, done)
+		if r == failure {
+			return failure, class.Type
+		}
+		seen[r] = true
+	}
+	switch {
+	case seen[timeout] && seen[cancellation]:
+		return interrupted(done), errs.Classify(done).Type
+	case seen[timeout]:
+		return timeout, ""
+	default:
+		return cancellation, ""
+	}
+}
+
+// joined adds to parts the errors that err joins, or err if it joins none. It
+// gives up, with too many nodes, on a tree that may be a cycle.
+func joined(parts []error, err error, nodes *int) []error {
+	for e := err; e != nil; {
+		if *nodes++; *nodes > maxErrorNodes {
+			return nil
+		}
+		switch w := e.(type) { //nolint:errorlint // the tree is walked by hand
+		case interface{ Unwrap() error }:
+			e = w.Unwrap()
+		case interface{ Unwrap() []error }:
+			list := w.Unwrap()
+			if e = only(list); e != nil {
+				continue
+			}
+			for _, part := range list {
+				if part != nil {
+					parts = joined(parts, part, nodes)
+				}
+			}
+			if len(parts) > 0 {
+				return parts
+			}
+		default:
+			e = nil
+		}
+	}
+	return append(parts, err)
+}
+
+// interruptionOf is interruption for an error that joins no others. With the
+// code of a database, that one decides: a constraint that was violated is not
+// undone by a cancellation.
+func interruptionOf(err error, class *errs.Class, done error) result {
 	var isCanceled, isTimeout bool
 	if class.Code == "" {
 		isCanceled = errors.Is(err, context.Canceled)

@@ -105,7 +105,8 @@ func TestOutcomes(t *testing.T) {
 			fn: returns(sql.ErrTxDone), returns: sql.ErrTxDone, result: "failure", errorType: "sql.ErrTxDone", message: errs.Message(sql.ErrTxDone),
 		},
 		"cancelled, and more": {
-			fn: cancels(cancelledToo), returns: cancelledToo, result: "cancellation", cause: "the worker stops",
+			fn: cancels(cancelledToo), returns: cancelledToo, result: "failure",
+			errorType: errs.Classify(errTyped).Type, message: errs.Message(cancelledToo),
 		},
 		"cancelled, and a violated constraint": {
 			fn: cancels(violated), returns: violated, result: "failure", errorType: "23505", message: errs.Message(violated),
@@ -114,7 +115,7 @@ func TestOutcomes(t *testing.T) {
 			fn: cancels(both), returns: both, result: "cancellation", cause: "the worker stops",
 		},
 		"timeout, both words": {
-			fn: expires(both), timeout: took, returns: both, result: "timeout", errorType: errs.Classify(both).Type,
+			fn: expires(both), timeout: took, returns: both, result: "timeout", errorType: "context.DeadlineExceeded",
 			message: errs.Message(both), cause: "context deadline exceeded",
 		},
 		"timeout while cancelled": {
@@ -444,6 +445,46 @@ func TestGoexitAndPanic(t *testing.T) {
 			t.Errorf("%v", a)
 		}
 	})
+}
+
+// Joined errors are a cancellation or a timeout only if all of them are.
+func TestJoinedEnds(t *testing.T) {
+	canceled := func(ctx context.Context) context.Context {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		return ctx
+	}
+	expired := func(ctx context.Context) context.Context {
+		ctx, cancel := context.WithDeadline(ctx, time.Unix(1, 0))
+		cancel()
+		return ctx
+	}
+	for name, tc := range map[string]struct {
+		ctx               func(context.Context) context.Context
+		err               error
+		result, errorType string
+	}{
+		"a failure":          {canceled, errors.Join(context.Canceled, errTyped), "failure", ""},
+		"a failure deep":     {canceled, fmt.Errorf("x: %w", errors.Join(fmt.Errorf("y: %w", errors.Join(errTyped, context.Canceled)), context.Canceled)), "failure", ""},
+		"a failure and SQL":  {canceled, errors.Join(sqlState("57014"), errTyped), "failure", ""},
+		"cancellations":      {canceled, errors.Join(context.Canceled, sqlState("57014"), nil), "cancellation", ""},
+		"one":                {canceled, errors.Join(nil, context.Canceled), "cancellation", ""},
+		"timeouts":           {expired, errors.Join(context.DeadlineExceeded, context.DeadlineExceeded), "timeout", "context.DeadlineExceeded"},
+		"both":               {expired, errors.Join(context.Canceled, context.DeadlineExceeded), "timeout", "context.DeadlineExceeded"},
+		"both, cancelled":    {canceled, errors.Join(context.DeadlineExceeded, context.Canceled), "cancellation", ""},
+		"itself":             {canceled, new(loopError), "failure", ""},
+		"a skip":             {canceled, errors.Join(Skip(errBoom), nil), "skip", ""},
+		"a skip and another": {canceled, errors.Join(Skip(errBoom), errTyped), "failure", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackend(t)
+			_ = b.runner.Run(tc.ctx(t.Context()), "load", func(context.Context) error { return tc.err })
+			got := b.ended()[0].Attributes
+			if got["worker.task.result"] != tc.result || tc.errorType != "" && got["error.type"] != tc.errorType {
+				t.Errorf("%v", got)
+			}
+		})
+	}
 }
 
 // A Goexit passes through every task on its goroutine, and is recorded once;

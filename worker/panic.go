@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
@@ -23,37 +25,44 @@ func (t *task) end(err *error) {
 	}
 	v := recover()
 	if v == nil && exiting() {
-		t.exited(errExiting)
+		t.exited(exitOf(goroutine()))
 		return
 	}
-	p := t.panicked(v)
+	p, until := t.panicked(v)
 	if t.runner.config.recoverPanics {
 		*err = p
 		return
 	}
-	t.flush()
+	t.flush(until)
 	panic(v)
 }
 
-// endAsync, deferred, ends a task on a goroutine of its own. A panic that is to
-// go on is left in raise, for whoever waits for the task.
-func (t *task) endAsync(err *error, raise **errs.PanicError) {
+// endAsync, deferred, ends a task on a goroutine of its own, and in its group if
+// it has one. A panic that is to go on is left in raise, for whoever waits for
+// the task.
+func (t *task) endAsync(err *error, raise **errs.PanicError, g *Group) {
 	if t.returned {
 		*err = t.complete(*err)
+		g.end(*err, nil)
 		return
 	}
 	v := recover()
 	if v == nil && exiting() {
 		t.exited(ErrGoexit)
 		*err = ErrGoexit
+		g.end(ErrGoexit, nil)
 		return
 	}
-	p := t.panicked(v)
+	p, until := t.panicked(v)
 	*err = p
-	if !t.runner.config.recoverPanics {
-		t.flush()
-		*raise = p
+	if t.runner.config.recoverPanics {
+		g.end(p, nil)
+		return
 	}
+	*raise = p
+	// The other tasks of the group need not wait for the flush to hear of it.
+	g.end(p, p)
+	t.flush(until)
 }
 
 // exiting tells runtime.Goexit from panic(nil) in a deferred function that
@@ -75,24 +84,65 @@ func exiting() bool {
 	}
 }
 
-// errExiting stands for a Goexit among the errors that a task has reported:
-// that of a task on the same goroutine arrives as a Goexit, and not as an error.
-var errExiting = errors.New("worker: goroutine is exiting")
+// exitOf stands for the Goexit of a goroutine among the errors that a task has
+// reported: that of a task on the same goroutine arrives as a Goexit, and not as
+// an error.
+type exitOf string
+
+func (exitOf) Error() string { return "worker: goroutine is exiting" }
+
+// goroutine returns what tells this goroutine from all others, ever.
+func goroutine() string {
+	buf := make([]byte, 64)
+	buf = buf[:runtime.Stack(buf, false)] // goroutine 1 [running]:
+	id, _, _ := bytes.Cut(bytes.TrimPrefix(buf, []byte("goroutine ")), []byte(" "))
+	return string(id)
+}
 
 // exited records that the function called runtime.Goexit. arrives is what the
 // tasks around it see of that.
 func (t *task) exited(arrives error) {
-	t.finish(&outcome{result: failure, err: ErrGoexit, errorType: typeGoexit, known: errExiting, arrives: arrives})
+	t.finish(&outcome{result: failure, err: ErrGoexit, errorType: typeGoexit, known: exitOf(goroutine()), arrives: arrives})
 }
 
-// panicked records that the function panicked with v.
-func (t *task) panicked(v any) *errs.PanicError {
+// panicked records that the function panicked with v. It returns until when the
+// panic may be flushed.
+func (t *task) panicked(v any) (p *errs.PanicError, flushUntil time.Time) {
+	flushUntil, passing := t.reported.Load().panic(v)
+	if passing = passing && passed(); !passing {
+		flushUntil = time.Now().Add(flushTimeout)
+	}
 	p, ok := v.(*errs.PanicError) // raised again by whoever waited for a task
 	if !ok {
 		p = &errs.PanicError{Value: v, Stack: debug.Stack()}
 	}
-	t.finish(&outcome{result: panicked, err: p, errorType: panicType(p), known: p, arrives: p})
-	return p
+	t.finish(&outcome{
+		result: panicked, err: p, errorType: panicType(p),
+		known: p, arrives: p, passing: passing, flushUntil: flushUntil,
+	})
+	return p, flushUntil
+}
+
+// passed reports whether the panic that has been recovered comes from the end of
+// a task within this one, whose frame is on the stack until the panic is over.
+func passed() bool {
+	end := functionName(functionPC((*task).end))
+	pcs := make([]uintptr, 128)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for panicking := false; ; {
+		f, more := frames.Next()
+		switch f.Function {
+		case "runtime.gopanic":
+			panicking = true
+		case end:
+			if panicking {
+				return true
+			}
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // panicType returns the error.type of a panic.
@@ -108,13 +158,14 @@ func panicType(p *errs.PanicError) (s string) {
 // errFlushTimeout says that a flush is left to itself.
 var errFlushTimeout = errors.New("worker: the flush before a panic has not returned in time")
 
-// flush calls the runner's flush, and waits for it for a bounded time.
-func (t *task) flush() {
+// flush calls the runner's flush, and waits for it until then. The tasks that one
+// panic passes share that time.
+func (t *task) flush(until time.Time) {
 	f := t.runner.config.flush
-	if f == nil {
+	if f == nil || !time.Now().Before(until) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.context()), flushTimeout)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(t.context()), until)
 	defer cancel()
 	done := make(chan struct{})
 	go func() {

@@ -140,11 +140,10 @@ func (n node) run(ctx context.Context) (total int64, err error) {
 		defer cancel()
 		defer func() {
 			if v := recover(); v != nil {
-				p, ok := v.(*errs.PanicError)
-				if !ok {
-					p = &errs.PanicError{Value: v}
+				// Any other value that is raised again here is another panic.
+				if p, ok := v.(*errs.PanicError); ok {
+					err = p
 				}
-				err = p
 			}
 		}()
 		switch n.rnd.IntN(5) {

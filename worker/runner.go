@@ -56,8 +56,7 @@ func New(opts ...Option) (*Runner, error) {
 	}
 	r, err := newRunner(c)
 	if err != nil {
-		r.leave()
-		return nil, err
+		return nil, errors.Join(err, r.leave())
 	}
 	return r, nil
 }

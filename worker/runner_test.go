@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +74,15 @@ func TestNewMistakes(t *testing.T) {
 		"worker: the meter provider returned no meter":            WithMeterProvider(nilProvider{}),
 		"worker: the tracer provider returned no tracer":          WithTracerProvider(nilProvider{}),
 		"worker: the meter returned no registration":              WithMeterProvider(noRegistrations{}),
+		`worker: "le" cannot be a label`:                          WithLabels("le"),
+		`worker: "quantile" cannot be a label`:                    WithLabels("quantile"),
+		`worker: "job" cannot be a label`:                         WithLabels("job"),
+		`worker: "worker_task_name" cannot be a label`:            WithLabels("worker_task_name"),
+		`worker: "worker/task/result" cannot be a label`:          WithLabels("worker/task/result"),
+		`worker: "error_type" cannot be a label`:                  WithLabels("error_type"),
+		`worker: "otel.scope.name" cannot be a label`:             WithLabels("otel.scope.name"),
+		`worker: "__name__" cannot be a label`:                    WithLabels("__name__"),
+		`worker: the labels "a.b" and "a_b" are one to`:           WithLabels("a.b", "a", "a_b"),
 	} {
 		r, err := New(WithTracerProvider(tracenoop.NewTracerProvider()), WithMeterProvider(metricnoop.NewMeterProvider()), nil, opt)
 		if err == nil || !strings.Contains(err.Error(), want) || r != nil {
@@ -461,6 +472,72 @@ func TestNestedPanic(t *testing.T) {
 	}
 }
 
+// An error or a panic that merely equals one of an inner task is another one.
+func TestNestedEqual(t *testing.T) {
+	copied := func() error { return sqlState(fmt.Sprint("55P", "03")) }
+	exit := func(context.Context) error { runtime.Goexit(); return nil }
+	dereference := func(context.Context) error { return *(func() *error { return nil })() }
+	kaboom := func(context.Context) error { panic("kaboom") }
+	for name, tc := range map[string]struct{ inner, outer func(context.Context) error }{
+		"errors":      {func(context.Context) error { return copied() }, func(context.Context) error { return fmt.Errorf("mine: %w", copied()) }},
+		"dereference": {dereference, dereference},
+		"text":        {kaboom, kaboom},
+		"in a cleanup": {kaboom, func(ctx context.Context) error {
+			defer func() { panic("while cleaning up") }()
+			return kaboom(ctx)
+		}},
+		"recovered": {dereference, func(ctx context.Context) error {
+			return caught(func() { _ = dereference(ctx) }).(error)
+		}},
+	} {
+		for _, opts := range [][]Option{nil, {WithRecoverPanics()}} {
+			t.Run(name, func(t *testing.T) {
+				b := newBackend(t, opts...)
+				caught(func() {
+					_ = b.runner.Run(t.Context(), "outer", func(ctx context.Context) error {
+						caught(func() { _ = b.runner.Run(ctx, "inner", tc.inner) })
+						return tc.outer(ctx)
+					})
+				})
+				if n := len(b.log.records); n != 2 {
+					t.Errorf("%d records", n)
+				}
+			})
+		}
+	}
+	t.Run("Goexit", func(t *testing.T) {
+		b := newBackend(t)
+		on := func(f func()) { done := make(chan struct{}); go func() { defer close(done); f() }(); <-done }
+		on(func() {
+			_ = b.runner.Run(t.Context(), "outer", func(ctx context.Context) error {
+				on(func() { _ = b.runner.Run(ctx, "inner", exit) })
+				return exit(ctx)
+			})
+		})
+		if n := len(b.log.records); n != 2 {
+			t.Errorf("%d records", n)
+		}
+	})
+}
+
+// A panic that a deferred function between two tasks raises again is the same.
+func TestNestedPanicAgain(t *testing.T) {
+	for name, value := range map[string]any{"text": "kaboom", "struct": struct{ s []int }{}, "number": 1 << 20} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackend(t)
+			caught(func() {
+				_ = b.runner.Run(t.Context(), "outer", func(ctx context.Context) error {
+					defer func() { panic(recover()) }()
+					return b.runner.Run(ctx, "inner", func(context.Context) error { panic(value) })
+				})
+			})
+			if n := len(b.log.records); n != 1 {
+				t.Errorf("%d records", n)
+			}
+		})
+	}
+}
+
 // How many errors a task remembers is bounded.
 func TestReportedBounded(t *testing.T) {
 	b := newBackend(t)
@@ -488,12 +565,62 @@ func (e *loopError) Unwrap() error { return e }
 
 func TestReportedCycle(t *testing.T) {
 	r := new(reported)
-	r.add(errBoom)
+	r.add(report{err: errBoom})
 	if r.has(new(loopError)) {
 		t.Error("found what is not there")
 	}
 	if same(nil, errBoom) || !same(nil, nil) || same(struct{ s []int }{}, struct{ s []int }{}) {
 		t.Error("same")
+	}
+}
+
+// What a task without a recorded span takes to be reported is not its own.
+func TestDurationWithoutReport(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t, WithTracerProvider(tracenoop.NewTracerProvider()), WithErrorText(func(error) string {
+			time.Sleep(time.Second)
+			return "slow"
+		}))
+		_ = b.runner.Run(t.Context(), "load", fails)
+		if sum := b.collect()["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; sum != 0 {
+			t.Errorf("%v seconds", sum)
+		}
+	})
+}
+
+// An error handler may run tasks of its own.
+func TestErrorHandlerRunsTasks(t *testing.T) {
+	faultsMu.Lock()
+	defer faultsMu.Unlock()
+	defer otel.SetErrorHandler(otel.ErrorHandlerFunc(unexpectedFault))
+	b := newBackend(t)
+	b.runner.leaveGauges = func() error { return errBoom }
+	handled := 0
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {
+		handled++
+		_ = b.runner.Run(t.Context(), fmt.Sprint("report ", handled), nothing)
+		if handled == 2 {
+			_ = b.runner.Drain(t.Context())
+		}
+	}))
+	_ = b.runner.Run(t.Context(), "", nothing)
+	if err := b.runner.Drain(t.Context()); err != nil || handled != 2 {
+		t.Errorf("%v after %d faults", err, handled)
+	}
+}
+
+// What the contract promises is first on a span whose attributes are limited.
+func TestOwnAttributesFirst(t *testing.T) {
+	b := newBackend(t)
+	var many []attribute.KeyValue
+	for i := range 200 {
+		many = append(many, attribute.Int(fmt.Sprint("k", i), i))
+	}
+	many[0] = keyTaskID.String("theirs")
+	_ = b.runner.Run(t.Context(), "load", nothing, WithAttributes(many...), WithID("7"), WithAttempt(2))
+	got := b.ended()[0].Attributes
+	if got["worker.task.name"] != "load" || got["worker.task.id"] != "7" || got["worker.task.attempt"] == nil || got["code.function.name"] == nil {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -614,6 +741,45 @@ func TestFlush(t *testing.T) {
 		if flushed != 3 {
 			t.Error("flushed without a panic")
 		}
+	})
+}
+
+// One panic waits for one flush's time, however many tasks it passes.
+func TestFlushNested(t *testing.T) {
+	for want, takes := range map[int64]time.Duration{1: time.Hour, 3: time.Second} {
+		inBubble(t, func(t *testing.T) {
+			_ = recordFaults(t)
+			var flushed atomic.Int64
+			b := newBackend(t, WithFlush(func(context.Context) error { flushed.Add(1); time.Sleep(takes); return nil }))
+			start := time.Now()
+			caught(func() {
+				_ = b.runner.Run(t.Context(), "outermost", func(ctx context.Context) error {
+					return b.runner.Run(ctx, "outer", func(ctx context.Context) error {
+						return b.runner.Run(ctx, "inner", func(context.Context) error { panic("task") })
+					})
+				})
+			})
+			if d := time.Since(start); flushed.Load() != want || d != min(flushTimeout, 3*takes) {
+				t.Errorf("flushed %d times in %v", flushed.Load(), d)
+			}
+			time.Sleep(2 * time.Hour)
+		})
+	}
+}
+
+// The tasks of a group hear of a panic before it is flushed.
+func TestFlushInGroup(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_ = recordFaults(t)
+		b := newBackend(t, WithFlush(func(ctx context.Context) error { <-ctx.Done(); return nil }))
+		start := time.Now()
+		g, ctx := NewGroup(t.Context())
+		g.Go("panics", func(context.Context) error { panic("task") }, WithRunner(b.runner))
+		<-ctx.Done()
+		if d := time.Since(start); d != 0 {
+			t.Errorf("the context was cancelled after %v", d)
+		}
+		caught(func() { _ = g.Wait() })
 	})
 }
 
@@ -871,6 +1037,9 @@ func TestGlobalsSetLater(t *testing.T) {
 // The budgets are those of the floor, measured beside it, and the task itself;
 // for the other forms also their results, their goroutines and their closures.
 func TestAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("allocations are counted without the race detector: make allocs")
+	}
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(discard{}))
 	mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
 	r, err := New(WithTracerProvider(tp), WithMeterProvider(mp))

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -117,11 +118,7 @@ func (t *task) startSpan(ctx context.Context) (out context.Context) {
 func (t *task) spanOptions(ctx context.Context) (context.Context, []trace.SpanStartOption) {
 	c := t.options
 	kv := make([]attribute.KeyValue, 0, len(c.attributes)+len(c.labels)+2*len(c.inputs)+4)
-	kv = append(kv, c.attributes...)
-	kv = append(kv, t.runner.declared(c.labels)...)
-	for _, v := range c.inputs {
-		kv = appendInput(kv, v)
-	}
+	// A span that has too many attributes drops the last ones.
 	kv = startAttributes(kv, t.label(), t.pc)
 	if c.id != "" {
 		kv = append(kv, keyTaskID.String(valid(c.id)))
@@ -129,6 +126,16 @@ func (t *task) spanOptions(ctx context.Context) (context.Context, []trace.SpanSt
 	if c.attempt > 0 {
 		kv = append(kv, keyTaskAttempt.Int(c.attempt))
 	}
+	own := len(kv)
+	kv = append(kv, c.attributes...)
+	kv = append(kv, t.runner.declared(c.labels)...)
+	for _, v := range c.inputs {
+		kv = appendInput(kv, v)
+	}
+	// Of two with one key, the last would count.
+	kv = append(kv[:own], slices.DeleteFunc(kv[own:], func(a attribute.KeyValue) bool {
+		return slices.ContainsFunc(kv[:own], func(b attribute.KeyValue) bool { return a.Key == b.Key })
+	})...)
 
 	opts := make([]trace.SpanStartOption, 0, 4)
 	opts = append(opts, trace.WithAttributes(kv...))
@@ -170,9 +177,10 @@ func (t *task) complete(err error) error {
 // finish records how the task ended. The task counts as running until all of
 // it is recorded, so that whoever drains the runner can shut the providers down.
 func (t *task) finish(o *outcome) {
+	end := t.runner.config.clock()
 	a := t.closeLedger()
 	t.endSpan(t.describe(o, &a))
-	end := t.measure(o, &a)
+	t.measure(o, &a, end)
 	t.count(-1)
 	t.runner.dismiss(t, o.result == success, end)
 }
@@ -232,10 +240,9 @@ func (t *task) endSpan(opts []trace.SpanEndOption) {
 	t.span.End(opts...)
 }
 
-// measure records the task's metrics, once the span has ended, and returns the
-// reading of the clock at the end.
-func (t *task) measure(o *outcome, a *account) (end time.Duration) {
-	end = t.runner.config.clock()
+// measure records the metrics of a task that ended at that reading of the clock,
+// once the span has ended.
+func (t *task) measure(o *outcome, a *account, end time.Duration) {
 	defer guard("recording metrics")
 	d := end - t.started
 	if s, ok := t.span.(timedSpan); ok {
@@ -253,7 +260,6 @@ func (t *task) measure(o *outcome, a *account) (end time.Duration) {
 	for i := range a.findings {
 		in.findings.Add(t.context(), 1, a.findings[i].options(t.name)...)
 	}
-	return end
 }
 
 // measureQueue records how long the task waited in its queue.

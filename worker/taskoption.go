@@ -84,7 +84,8 @@ func WithSpanKind(k trace.SpanKind) TaskOption {
 }
 
 // WithNewRoot gives the task a trace of its own, linked to the span in its
-// context. Its queries still count in the tasks around it.
+// context. Its queries still count in the tasks around it. With [FromCarrier] it
+// does nothing: that says where the span belongs.
 func WithNewRoot() TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.newRoot = true })
 }

@@ -19,6 +19,7 @@ package ledger
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,15 +70,15 @@ type Ledger struct {
 	ctx    context.Context // what Bind was called with
 
 	mu         sync.Mutex
+	closed     atomic.Bool // no rows are listed any more; set under mu
 	ended      bool
-	closed     bool  // no rows are listed any more
-	slow       int32 // how many of statements were slow at least once
+	slow       int16 // how many of statements were slow at least once
 	totals     Totals
 	statements map[string]*statement
 	last       *statement // the one counted last: loops repeat it
 
-	// The open result sets of a tree of tasks are listed in its root alone:
-	// rows may pass from a task to the one around it.
+	// The open result sets of a tree of tasks are listed in the outermost one
+	// that is running: rows may pass from a task to the one around it.
 	first, newest *OpenRows
 }
 
@@ -95,12 +96,15 @@ func (l *Ledger) Init(parent *Ledger, c Config) {
 	l.parent, l.config = parent, c
 }
 
-// root returns the ledger of the outermost task.
-func (l *Ledger) root() *Ledger {
-	for l.parent != nil {
-		l = l.parent
+// outermost returns the ledger of the outermost running task among l and those
+// around it that lie within end, or nil if all of them have ended.
+func (l *Ledger) outermost(end *Ledger) (out *Ledger) {
+	for ; l != nil && l != end; l = l.parent {
+		if !l.closed.Load() {
+			out = l
+		}
 	}
-	return l
+	return out
 }
 
 // Task returns the name of the task that the ledger belongs to, and "" for a
@@ -175,10 +179,11 @@ func (l *Ledger) Totals() Totals {
 	return l.totals
 }
 
-// EndTask ends the task: the ledger's own account is final from then on. If l
-// is the root of its tree, result sets that are still open are ended through
-// [Leaker.EndLeaked] and returned, and none is listed any more. The second call
-// does nothing.
+// EndTask ends the task: the ledger's own account is final from then on. If all
+// tasks around it have ended, result sets that are still open are ended through
+// [Leaker.EndLeaked] and returned, but for those that were opened within a task
+// that is still running: they are that one's from then on. The second call does
+// nothing.
 func (l *Ledger) EndTask() []Leak {
 	_, leaks := l.Settle()
 	return leaks
@@ -190,13 +195,14 @@ func (l *Ledger) Settle() (Totals, []Leak) {
 		return Totals{}, nil
 	}
 	l.mu.Lock()
-	if l.parent != nil || l.first == nil {
-		l.ended, l.closed = true, true
+	l.closed.Store(true)
+	open := l.unlistRows()
+	if len(open) == 0 {
+		l.ended = true
 		totals := l.totals
 		l.mu.Unlock()
 		return totals, nil
 	}
-	open := l.unlistRows()
 	l.mu.Unlock()
 
 	// What they record on their way still counts.

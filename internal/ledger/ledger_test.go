@@ -277,6 +277,78 @@ func TestLeaks(t *testing.T) {
 	}
 }
 
+// Rows of a task that outlives those around it are found when that one ends.
+func TestLeaksOfOutliving(t *testing.T) {
+	outer := New(nil, "outer")
+	inner := New(outer, "inner")
+	innermost := New(inner, "innermost")
+	own, ended, running, closed := new(rows), new(rows), new(rows), new(rows)
+	own.leak.Summary, ended.leak.Summary, running.leak.Summary = "own", "ended", "running"
+	over := New(outer, "over")
+	outer.Open(&own.OpenRows, own)
+	over.Open(&ended.OpenRows, ended)
+	innermost.Open(&running.OpenRows, running)
+	innermost.Open(&closed.OpenRows, closed)
+	over.EndTask()
+	innermost.EndTask()
+	if got, want := outer.EndTask(), []Leak{{"own", 0}, {"ended", 0}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("outer: got %v, want %v", got, want)
+	}
+	innermost.Close(&closed.OpenRows)
+	late := &rows{leak: Leak{Summary: "late"}}
+	innermost.Open(&late.OpenRows, late)
+	if got, want := inner.EndTask(), []Leak{{"running", 0}, {"late", 0}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("inner: got %v, want %v", got, want)
+	}
+	for _, l := range []*Ledger{outer, over, inner, innermost} {
+		if l.first != nil || l.newest != nil || l.EndTask() != nil {
+			t.Errorf("%s: rows are still listed", l.Task())
+		}
+	}
+	if closed.ended != 0 || own.ended != 1 || ended.ended != 1 || running.ended != 1 || late.ended != 1 {
+		t.Error("not every leak was ended once")
+	}
+}
+
+// Rows that are opened and closed while the tasks around theirs end are found
+// if they were not closed, and only then.
+func TestConcurrentHandOn(t *testing.T) {
+	for range 200 {
+		chain := []*Ledger{New(nil, "outer")}
+		for range 3 {
+			chain = append(chain, New(chain[len(chain)-1], "inner"))
+		}
+		innermost := chain[len(chain)-1]
+		kept, passing := make([]*rows, 8), make([]*rows, 8)
+		var users, enders sync.WaitGroup
+		for i := range kept {
+			users.Go(func() {
+				kept[i], passing[i] = new(rows), new(rows)
+				innermost.Open(&kept[i].OpenRows, kept[i])
+				innermost.Open(&passing[i].OpenRows, passing[i])
+				innermost.Close(&passing[i].OpenRows)
+			})
+		}
+		for _, l := range chain[:len(chain)-1] {
+			enders.Go(func() {
+				if got := l.EndTask(); got != nil {
+					t.Errorf("%v leaked while a task within was running", got)
+				}
+			})
+		}
+		users.Wait()
+		enders.Wait()
+		if got := innermost.EndTask(); len(got) != len(kept) {
+			t.Fatalf("%d leaks, want %d", len(got), len(kept))
+		}
+		for i := range kept {
+			if kept[i].ended != 1 || passing[i].ended != 0 {
+				t.Fatalf("ended %d and %d times", kept[i].ended, passing[i].ended)
+			}
+		}
+	}
+}
+
 // Rows that were opened in one tree of tasks may be closed with the context of
 // another, or without any.
 func TestCloseElsewhere(t *testing.T) {
