@@ -1069,8 +1069,10 @@ func TestAllocs(t *testing.T) {
 		"Wrap with an input": {func() { _, _ = work(ctx, arg) }, 14},
 		"Go":                 {func() { _, _ = Go(ctx, "load", value).Wait() }, 5},
 		"beyond the names":   {func() { _ = few.Run(ctx, "load", nothing); _ = few.Run(ctx, "more", nothing) }, floor + 12},
-		"nested":             {func() { _ = r.Run(ctx, "outer", func(ctx context.Context) error { return r.Run(ctx, "inner", nothing) }) }, floor + 3},
-		"queries":            {func() { _ = r.Run(ctx, "load", queries) }, 7},
+		"nested": {func() {
+			_ = r.Run(ctx, "outer", func(ctx context.Context) error { return r.Run(ctx, "inner", nothing) })
+		}, floor + 3},
+		"queries": {func() { _ = r.Run(ctx, "load", queries) }, 7},
 	} {
 		if got := testing.AllocsPerRun(1000, tc.run); got > floor+tc.budget {
 			t.Errorf("%s: %v allocations, the floor has %v and the budget is %v more", name, got, floor, tc.budget)
