@@ -143,6 +143,9 @@ func TestMySQLDeadlocksLockTimeoutsAndKilledStatements(t *testing.T) {
 // untilLockWait waits until the connection waits for a lock.
 func untilLockWait(t *testing.T, id int64) {
 	t.Helper()
+	// What InnoDB told a moment ago it tells again: of a lock that the connection
+	// had waited for before.
+	<-time.After(150 * time.Millisecond)
 	until(t, mariadbServer.db, "SELECT COUNT(*) > 0 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_mysql_thread_id = ?", id)
 }
 
