@@ -119,7 +119,7 @@ func FuzzDriverMessage(f *testing.F) {
 			err = leaf(shape%25, code, text)
 		}
 		if err = wrap(err, text, 0, steps); err == nil {
-			t.Skip("not promised")
+			t.Skip("there is no error to tell of")
 		}
 		got := errs.DriverMessage(err)
 		if strings.Contains(strings.ToLower(got), canary) {

@@ -102,7 +102,7 @@ func TestPrintBudgets(t *testing.T) {
 // not at what was measured.
 func TestRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes seconds")
+		t.Skip("runs every measurement, which takes seconds: left out by -short alone")
 	}
 	t.Setenv(postgresVariable, "")
 	var b bytes.Buffer
