@@ -14,7 +14,7 @@ import (
 type conn struct {
 	db  *database
 	raw driver.Conn
-	// life is otelsql's connection around raw, for the lifecycle operations.
+	// life is otelsql's connection around raw, for ping and session reset.
 	life lifecycleConn
 
 	// The optional interfaces of raw that are looked at in every call.
@@ -28,8 +28,9 @@ type conn struct {
 	cachesByText bool
 
 	latest  *statement
-	tx      *tx      // the open transaction
-	skipped *skipped // the statement that raw skipped, until it is executed
+	tx      *tx        // the open transaction
+	skipped *skipped   // the statement that raw skipped, until it is executed
+	spare   *iteration // for the next query
 }
 
 var (
@@ -42,7 +43,6 @@ var (
 // lifecycleConn is what otelsql's connections are.
 type lifecycleConn interface {
 	driver.Conn
-	driver.ConnBeginTx
 	driver.Pinger
 	driver.SessionResetter
 	Raw() driver.Conn
@@ -105,7 +105,7 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 	if c.db.cfg.operations&OperationPing == 0 {
 		return pinger.Ping(ctx)
 	}
-	call := newCall(ctx, c.db)
+	call := &call{Context: ctx}
 	returned := false
 	defer call.done(&returned)
 	err = c.life.Ping(call)
@@ -120,7 +120,7 @@ func (c *conn) resetSession(ctx context.Context) (err error) {
 	if c.db.cfg.operations&OperationResetSession == 0 {
 		return c.raw.(driver.SessionResetter).ResetSession(ctx)
 	}
-	call := newCall(ctx, c.db)
+	call := &call{Context: ctx}
 	returned := false
 	defer call.done(&returned)
 	err = c.life.ResetSession(call)
@@ -134,7 +134,7 @@ func (c *conn) Begin() (driver.Tx, error) {
 }
 
 // BeginTx implements driver.ConnBeginTx.
-func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (_ driver.Tx, err error) {
 	if _, ok := c.raw.(driver.ConnBeginTx); !ok {
 		// database/sql rejects these before it calls such a driver.
 		if opts.Isolation != driver.IsolationLevel(sql.LevelDefault) {
@@ -145,16 +145,38 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		}
 	}
 	c.settle()
-	t := &tx{call: call{Context: ctx, db: c.db}, conn: c}
+	var op operation
+	callCtx := ctx
+	if d := c.db.begin; d != nil {
+		callCtx = op.begin(ctx, d, "", d.startOptions)
+	}
 	returned := false
-	defer t.done(&returned)
-	life, err := c.life.BeginTx(&t.call, opts)
+	defer func() { op.finish(err, returned) }()
+	raw, err := c.begin(callCtx, opts)
 	returned = true
 	if err != nil {
 		return nil, err
 	}
-	t.life, c.tx = life, t
+	t := &tx{raw: raw, conn: c, ctx: ctx}
+	c.tx = t
 	return t, nil
+}
+
+// begin calls raw as database/sql does.
+func (c *conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if b, ok := c.raw.(driver.ConnBeginTx); ok {
+		return b.BeginTx(ctx, opts)
+	}
+	t, err := c.raw.Begin() //nolint:staticcheck // drivers with the legacy form alone are served too
+	if err == nil {
+		select {
+		default:
+		case <-ctx.Done():
+			_ = t.Rollback() // what counts is the context's error, as in database/sql
+			return nil, ctx.Err()
+		}
+	}
+	return t, err
 }
 
 // Prepare implements driver.Conn. database/sql calls PrepareContext instead.
@@ -173,16 +195,11 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (s driver.Stmt,
 	st := c.statement(query)
 	var op operation
 	callCtx := ctx
-	observed := c.db.cfg.operations&OperationPrepare != 0
-	if observed {
+	if c.db.prepare != nil {
 		callCtx = op.begin(ctx, c.db.prepare, query, st.prepareSpan)
 	}
 	returned := false
-	defer func() {
-		if observed {
-			op.finish(err, returned)
-		}
-	}()
+	defer func() { op.finish(err, returned) }()
 	raw, err := c.prepare(callCtx, c.db.comment.prepared(ctx, st, query))
 	returned = true
 	if err != nil {
@@ -251,15 +268,16 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	}
 	c.settle()
 	st := c.statement(query)
-	r := &rows{tx: c.tx}
-	callCtx := r.op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
+	it := c.newIteration()
+	callCtx := it.op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
 	returned := false
 	defer func() {
 		switch {
 		case err == driver.ErrSkip: //nolint:errorlint // database/sql compares it so
-			c.skipped = &skipped{operation: r.op, ctx: ctx, query: query}
+			c.skipped = &skipped{operation: it.op, ctx: ctx, query: query}
+			it.release()
 		case err != nil || !returned:
-			r.op.finish(err, returned)
+			it.failed(err, returned)
 		}
 	}()
 	text := query
@@ -276,7 +294,7 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	if err != nil {
 		return nil, err
 	}
-	return r.opened(raw), nil
+	return it.opened(ctx, raw), nil
 }
 
 // legacyValues prepares a call of a method that takes no context, as
@@ -298,8 +316,12 @@ func legacyValues(ctx context.Context, args []driver.NamedValue) ([]driver.Value
 	return values, nil
 }
 
-// finish ends an operation that is over with the driver's return.
+// finish ends an operation that is over with the driver's return, if it was
+// begun.
 func (o *operation) finish(err error, returned bool) {
+	if o.descriptor == nil {
+		return
+	}
 	out := outcome{err: err, returned: unknown, affected: unknown}
 	if !returned {
 		out.class = unwinding()

@@ -43,7 +43,7 @@ func (c *connector) another() *connector {
 
 // Connect implements driver.Connector.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	call := newCall(ctx, c.db)
+	call := &call{Context: ctx}
 	returned := false
 	defer call.done(&returned)
 	life, err := c.life.Connect(call)

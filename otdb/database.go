@@ -36,11 +36,15 @@ type database struct {
 	duration metric.Float64Histogram
 	rows     metric.Int64Histogram
 
+	selective bool // not every operation gets a span
+
 	// attrs are the connection attributes and the user's own, in this order.
 	attrs []attribute.KeyValue
 
-	lifecycle  map[string]*descriptor
-	prepare    *descriptor
+	// The lifecycle operations; those that are not traced are nil.
+	lifecycle                        map[string]*descriptor
+	prepare, begin, commit, rollback *descriptor
+
 	statements statementCache
 	comment    commenter
 
@@ -87,6 +91,7 @@ func newDatabase(cfg *config, inferred target) (*database, error) {
 		target:    t,
 		dialect:   sqltext.DialectOf(t.system),
 		attrs:     append(t.attributes(), cfg.attributes...),
+		selective: cfg.requireParent || cfg.spanFilter != nil,
 		summaries: make(map[string]*descriptor),
 	}
 	db.tracer = cfg.tracerProvider.Tracer(scope,
@@ -99,10 +104,13 @@ func newDatabase(cfg *config, inferred target) (*database, error) {
 	err = errors.Join(err, db.makeInstruments())
 
 	db.lifecycle = make(map[string]*descriptor)
-	for _, name := range []string{opConnect, opPing, opBegin, opCommit, opRollback, opPrepare, opResetSession} {
-		db.lifecycle[name] = db.lifecycleDescriptor(name)
+	for name, bit := range operationBit {
+		if cfg.operations&bit != 0 {
+			db.lifecycle[name] = db.lifecycleDescriptor(name)
+		}
 	}
-	db.prepare = db.lifecycle[opPrepare]
+	db.prepare, db.begin = db.lifecycle[opPrepare], db.lifecycle[opBegin]
+	db.commit, db.rollback = db.lifecycle[opCommit], db.lifecycle[opRollback]
 	db.other = db.summaryDescriptor(otherSummary)
 	db.comment = newCommenter(cfg)
 	return db, err

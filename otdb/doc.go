@@ -40,7 +40,8 @@
 //
 // # Two layers
 //
-// Lifecycle operations go through github.com/XSAM/otelsql, statements through
-// this package's own path on the raw connection, since that path has to be
-// exact and fast.
+// What happens to a connection (connect, ping, session reset) goes through
+// github.com/XSAM/otelsql, what happens on it (statements and transactions)
+// through this package's own path on the raw connection, since that path has to
+// be exact and fast.
 package otdb

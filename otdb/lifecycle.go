@@ -22,20 +22,25 @@ const (
 	opResetSession = "RESET_SESSION"
 )
 
-// Lifecycle operations go through otelsql, which knows where each of them
-// starts and ends and with which error. What its spans look like is decided
-// here: otelsql is given a tracer whose spans are those of an operation of
+// What happens to a connection as such, connect, ping and session reset, goes
+// through otelsql, which knows where each of them starts and ends and with which
+// error. What its spans look like is decided here: otelsql is given a tracer whose spans are those of an operation of
 // ours, because its own attributes come too late for samplers, its errors hold
 // raw text, and it defers the End of the span it was given, in which the SDK
 // would export the value of a panic.
 //
-// A lifecycle call goes down like this:
+// Such a call goes down like this:
 //
-//	conn.BeginTx(ctx)             makes a call, and defers call.done
+//	connector.Connect(ctx)        makes a call, and defers call.done
 //	  otelsql: tracer.Start(call) the tracer below starts the call's operation
-//	    driver: BeginTx(ctx)      with the context of the operation's span
+//	    driver: Connect(ctx)      with the context of the operation's span
 //	  otelsql: span.RecordError   the call keeps the error
 //	call.done                     ends the operation; it knows of panics
+//
+// Transactions are part of what a task does again and again. Through otelsql,
+// BEGIN and COMMIT would cost each a third more than by themselves: it makes
+// attributes, reads the clock and copies its configuration for metrics of its
+// own, whether or not there are any. So they go to the driver as statements do.
 
 // throughOtelsql returns a connector whose connections are otelsql's around
 // those of raw.
@@ -68,12 +73,6 @@ func operationName(_ context.Context, m otelsql.Method, _ string) string {
 		return opConnect
 	case otelsql.MethodConnPing:
 		return opPing
-	case otelsql.MethodConnBeginTx:
-		return opBegin
-	case otelsql.MethodTxCommit:
-		return opCommit
-	case otelsql.MethodTxRollback:
-		return opRollback
 	case otelsql.MethodConnResetSession:
 		return opResetSession
 	default:
@@ -97,31 +96,15 @@ var operationBit = map[string]Operations{
 // the context of the operation's span.
 type call struct {
 	context.Context
-	db *database
 
 	op     operation
 	handle callSpan
-	begun  bool
 	err    error
 }
 
-func newCall(ctx context.Context, db *database) *call {
-	return &call{Context: ctx, db: db}
-}
-
-// done ends the operation, if there is one, and makes the call ready for the
-// next one. It must be deferred, with a pointer to whether the call returned.
-func (c *call) done(returned *bool) {
-	if !c.begun {
-		return
-	}
-	out := outcome{err: c.err, returned: unknown, affected: unknown}
-	if !*returned {
-		out.class = unwinding()
-	}
-	c.op.end(&out)
-	*c = call{Context: c.Context, db: c.db}
-}
+// done ends the operation, if there is one. It must be deferred, with a pointer
+// to whether the call returned.
+func (c *call) done(returned *bool) { c.op.finish(c.err, *returned) }
 
 // lifecycleProvider is the tracer provider that otelsql gets.
 type lifecycleProvider struct {
@@ -152,10 +135,9 @@ func (t lifecycleTracer) Start(ctx context.Context, name string, _ ...trace.Span
 	}
 	c.handle.call = c
 	d := t.db.lifecycle[name]
-	if d == nil || t.db.cfg.operations&operationBit[name] == 0 {
+	if d == nil {
 		return c.Context, &c.handle
 	}
-	c.begun = true
 	return c.op.begin(c.Context, d, "", d.startOptions), &c.handle
 }
 

@@ -43,13 +43,14 @@ const unknown = -1
 // value is ready for begin.
 type operation struct {
 	*descriptor
-	ctx    context.Context // the span's own, so that exemplars point at it
-	span   trace.Span      // nil if there is none
-	ledger *ledger.Ledger
-	began  time.Duration // reading of the clock, where it is needed
+	ctx     context.Context // the span's own, so that exemplars point at it
+	span    trace.Span      // nil if there is none
+	times   spanTimes       // the span again, if it tells its times
+	started time.Time       // by the span, if it tells its times
+	ledger  *ledger.Ledger
+	began   time.Duration // reading of the clock, where it is needed
 
 	recording bool // the span is
-	timed     bool // the span tells its times
 	reported  bool // the span and the metrics are over, while the rows are not
 }
 
@@ -63,8 +64,8 @@ type outcome struct {
 
 	leaked bool
 	err    error
-	// class is set where there is no error to tell what went wrong.
-	class    errs.Class
+	// class is nil if nothing went wrong. end sets it for err.
+	class    *errs.Class
 	returned int64 // rows that the consumer read, or unknown
 	affected int64 // rows affected, or unknown
 }
@@ -72,18 +73,18 @@ type outcome struct {
 // Failures without an error.
 var (
 	// panicked is the class of a call into the driver that panicked.
-	panicked = errs.Class{Kind: errs.KindPanic, Type: "panic"}
+	panicked = &errs.Class{Kind: errs.KindPanic, Type: "panic"}
 	// exited is the class of a call that ended its goroutine.
-	exited = errs.Class{Kind: errs.KindOther, Type: "runtime.Goexit"}
+	exited = &errs.Class{Kind: errs.KindOther, Type: "runtime.Goexit"}
 	// abandoned is the class of a statement that the driver skipped and that
 	// was never executed.
-	abandoned = errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
+	abandoned = &errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
 )
 
 // unwinding returns the class of a call into the driver that did not return. It
 // is told from a deferred function, in which only recover could tell a panic from
 // runtime.Goexit otherwise, and the panic is not ours to recover.
-func unwinding() errs.Class {
+func unwinding() *errs.Class {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
 	for {
@@ -100,20 +101,23 @@ func unwinding() errs.Class {
 	}
 }
 
-func (out *outcome) failed() bool { return out.err != nil || out.class.Type != "" }
+func (out *outcome) failed() bool { return out.class != nil }
 
 // begin begins the operation and returns the context for the driver.
 func (o *operation) begin(ctx context.Context, d *descriptor, query string, opts []trace.SpanStartOption) context.Context {
 	o.descriptor = d
 	o.ledger = ledger.FromContext(ctx)
-	if d.db.traced(ctx, d, query) {
+	if !d.db.selective || d.db.traced(ctx, d, query) {
 		ctx, o.span = d.db.tracer.Start(ctx, d.name, opts...)
-		if o.recording = o.span.IsRecording(); o.recording {
-			_, o.timed = o.span.(spanTimes)
+		if times, ok := o.span.(spanTimes); ok {
+			if o.started = times.StartTime(); !o.started.IsZero() {
+				o.times = times
+			}
 		}
+		o.recording = o.times != nil || o.span.IsRecording()
 	}
 	o.ctx = ctx
-	if !o.timed || d.db.cfg.untilReturn {
+	if o.times == nil || d.db.cfg.untilReturn {
 		o.began = d.db.now()
 	}
 	return ctx
@@ -150,15 +154,18 @@ type spanTimes interface {
 // ledger. It must be called once.
 func (o *operation) end(out *outcome) {
 	if out.err != nil {
-		out.class = errs.Classify(out.err)
+		class := errs.Classify(out.err)
+		out.class = &class
 	}
 	length := o.report(out)
-	o.account(out, length)
+	if o.ledger != nil {
+		o.account(out, length)
+	}
 }
 
 // report ends the span, records the metrics and returns the operation's length.
 func (o *operation) report(out *outcome) (length time.Duration) {
-	if o.timed {
+	if o.times != nil {
 		length = o.endTimed(out)
 	} else {
 		length = o.length(out)
@@ -198,19 +205,17 @@ func (o *operation) length(out *outcome) time.Duration {
 // endTimed ends a span that tells its times, and returns its length. What it
 // takes to describe the span is no part of the operation.
 func (o *operation) endTimed(out *outcome) time.Duration {
-	span := o.span.(spanTimes)
-	start := span.StartTime()
 	if out.late || out.failed() || out.consumer >= consumerThreshold || o.db.cfg.rowCounts {
-		end := start.Add(time.Since(start))
+		end := o.started.Add(time.Since(o.started))
 		if out.late {
 			end = end.Add(out.at - o.db.now())
 		}
-		o.describe(out, end.Sub(start))
+		o.describe(out, end.Sub(o.started))
 		o.span.End(trace.WithTimestamp(end))
 	} else {
 		o.span.End()
 	}
-	return span.EndTime().Sub(start)
+	return o.times.EndTime().Sub(o.started)
 }
 
 // describe puts on the span what is known only at its end.
@@ -245,11 +250,8 @@ func (out *outcome) inDriver(length time.Duration) time.Duration {
 	return max(0, length-out.consumer)
 }
 
-// account enters the operation into the ledger of its task, if it has one.
+// account enters the operation into the ledger of its task.
 func (o *operation) account(out *outcome, length time.Duration) {
-	if o.ledger == nil {
-		return
-	}
 	e := ledger.Entry{
 		Summary:   o.info.Summary,
 		Statement: o.info.Operation == "",
@@ -286,7 +288,7 @@ func (o *operation) logSlow(out *outcome, length time.Duration) {
 }
 
 // classAttributes appends what is recorded of an error to kv.
-func classAttributes(kv []attribute.KeyValue, c errs.Class) []attribute.KeyValue {
+func classAttributes(kv []attribute.KeyValue, c *errs.Class) []attribute.KeyValue {
 	kv = append(kv, semconv.ErrorTypeKey.String(c.Type))
 	if c.Code != "" {
 		kv = append(kv, semconv.DBResponseStatusCode(c.Code))
@@ -308,11 +310,13 @@ func (db *database) errorText(err error) (text string) {
 
 // startOptions returns the options of the span for a call of st.
 func (db *database) startOptions(st *statement, args []driver.NamedValue) []trace.SpanStartOption {
-	opts := st.startOptions(len(args) > 0)
-	if db.cfg.parameters == nil || len(args) == 0 {
-		return opts
+	if len(args) == 0 {
+		return st.sanitized
 	}
-	return db.parameters(opts, args)
+	if db.cfg.parameters == nil {
+		return st.withArguments
+	}
+	return db.parameters(st.withArguments, args)
 }
 
 // parameters appends the arguments that the user allowed to be recorded.

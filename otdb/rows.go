@@ -1,6 +1,7 @@
 package otdb
 
 import (
+	"context"
 	"database/sql/driver"
 	"io"
 	"math"
@@ -32,27 +33,11 @@ const (
 // takes the operation's end with ended, and reads only what is published
 // atomically.
 type rows struct {
-	raw  driver.Rows
-	op   operation
-	tx   *tx       // the transaction of the query
-	leak *openRows // nil outside of tasks
-
-	count    int64
-	nextRow  int64         // the count at which the clock is read next
-	last     time.Duration // reading after the last call of the driver, where the clock was read
-	lastRow  int64         // the count at that reading
-	consumer time.Duration // the gaps until gapRow
-	gapRow   int64         // the row behind the last gap that was measured
-	gapEnd   time.Duration // reading at the end of that gap
-
-	ended   atomic.Bool // the operation's end is taken
-	gap     bool        // what follows is a gap to be measured
-	exact   bool        // so is each further one
-	split   bool        // somebody wants to know the consumer's part
-	endable bool        // something else than the consumer may end the rows
-	// inside is set while the driver looks for the next row, and after that if
-	// it panicked.
-	inside bool
+	raw driver.Rows
+	// iteration is nil once the operation was ended by a call of these rows:
+	// whoever goes on to use them speaks to the driver alone.
+	iteration *iteration
+	ended     atomic.Bool // the operation's end is taken; not used outside of tasks
 }
 
 var (
@@ -63,32 +48,96 @@ var (
 	_ driver.RowsColumnTypeLength           = (*rows)(nil)
 	_ driver.RowsColumnTypeNullable         = (*rows)(nil)
 	_ driver.RowsColumnTypePrecisionScale   = (*rows)(nil)
+
+	_ ledger.Leaker = (*rows)(nil)
 )
 
-// opened is called when the query has returned raw.
-func (r *rows) opened(raw driver.Rows) driver.Rows {
+// iteration is what is known of rows while their operation lasts. It is the
+// larger part of them, and its connection uses it again for its next query; the
+// rows themselves may outlive it in the hands of a program that has them from
+// sql.Conn.Raw, and so are not used again.
+type iteration struct {
+	// What each row needs comes first, so that it is in one place in memory.
+	count   int64
+	nextRow int64 // the count at which the clock is read next
+	gap     bool  // what follows is a gap to be measured
+	// inside is set while the driver looks for the next row, and after that if
+	// it panicked.
+	inside bool
+
+	exact   bool // each further gap is to be measured too
+	split   bool // somebody wants to know the consumer's part
+	endable bool // something else than the consumer may end the rows
+	listed  bool // in the ledger of the task
+
+	last     time.Duration // reading after the last call of the driver, where the clock was read
+	lastRow  int64         // the count at that reading
+	consumer time.Duration // the gaps until gapRow
+	gapRow   int64         // the row behind the last gap that was measured
+	gapEnd   time.Duration // reading at the end of that gap
+
+	op   operation
+	conn *conn
+	tx   *tx                      // the transaction of the query
+	next driver.RowsNextResultSet // the raw rows, where they have it
+
+	place     ledger.OpenRows
+	published struct{ count, consumer, last atomic.Int64 }
+}
+
+// newIteration returns an iteration for a query of c.
+func (c *conn) newIteration() *iteration {
+	it := c.spare
+	if it == nil {
+		it = new(iteration)
+	}
+	c.spare = nil
+	it.conn, it.tx = c, c.tx
+	return it
+}
+
+// release gives the iteration back to its connection. It must be called from
+// within a call of the driver, which database/sql makes one at a time, and when
+// nobody else can know of the iteration any more.
+func (it *iteration) release() {
+	c := it.conn
+	*it = iteration{} // an idle connection holds no span and no context
+	c.spare = it
+}
+
+// failed is called when the query has returned an error, or not at all.
+func (it *iteration) failed(err error, returned bool) {
+	it.op.finish(err, returned)
+	it.release()
+}
+
+// opened is called when the query in ctx has returned raw.
+func (it *iteration) opened(ctx context.Context, raw driver.Rows) driver.Rows {
+	op := &it.op
 	if raw == nil { // and no error: database/sql has an answer to that
-		r.op.finish(nil, true)
+		op.finish(nil, true)
+		it.release()
 		return nil
 	}
-	r.raw = raw
-	r.split = r.op.recording || r.op.ledger != nil || r.op.db.cfg.slow > 0
-	r.endable = r.op.ledger != nil || r.op.ctx.Done() != nil || r.tx != nil && r.tx.Done() != nil
-	if r.split || r.endable {
-		r.last = r.op.db.now()
-		r.gap = r.split
-		r.nextRow = 1
+	it.split = op.recording || op.ledger != nil || op.db.cfg.slow > 0
+	it.endable = op.ledger != nil || ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
+	if it.split || it.endable {
+		it.last = op.db.now()
+		it.gap = it.split
+		it.nextRow = 1
 	} else {
-		r.nextRow = math.MaxInt64
+		it.nextRow = math.MaxInt64
 	}
-	if r.op.db.cfg.untilReturn {
-		r.op.report(&outcome{returned: unknown, affected: unknown})
-		r.op.reported = true
+	if op.db.cfg.untilReturn {
+		op.report(&outcome{returned: unknown, affected: unknown})
+		op.reported = true
 	}
-	if r.op.ledger != nil {
-		r.leak = &openRows{rows: r}
-		r.leak.publish()
-		r.op.ledger.Open(&r.leak.place, r.leak)
+	it.next, _ = raw.(driver.RowsNextResultSet)
+	r := &rows{raw: raw, iteration: it}
+	if op.ledger != nil {
+		it.publish()
+		it.listed = true
+		op.ledger.Open(&it.place, r)
 	}
 	return r.shaped()
 }
@@ -106,83 +155,104 @@ func (r *rows) Columns() []string {
 // of it, so that a panic of the driver is only marked: the operation ends with
 // it when the rows are closed, or when their task ends.
 func (r *rows) Next(dest []driver.Value) error {
-	if r.gap {
-		r.closeGap()
+	it := r.iteration
+	if it == nil {
+		return r.raw.Next(dest)
 	}
-	r.inside = true
+	it.enter()
 	err := r.raw.Next(dest)
-	r.inside = false
 	if err != nil {
 		r.exhausted(err)
 		return err
 	}
-	r.count++
-	if r.count >= r.nextRow {
-		r.readClock()
-	}
-	if r.leak != nil {
-		r.leak.publish()
-	}
+	it.leave()
 	return nil
 }
 
-// readClock is called after a call of the driver.
-func (r *rows) readClock() {
-	now := r.op.db.now()
-	passed := r.count - r.lastRow
-	if measured := passed == 1 && r.gapRow == r.lastRow; !measured && now-r.last >= slowGap*time.Duration(max(1, passed)) {
-		r.exact = true // the consumer may have been slow
+// enter is called before the driver is asked for the next row.
+func (it *iteration) enter() {
+	if it.gap {
+		it.closeGap()
 	}
-	r.last, r.lastRow = now, r.count
-	r.gap = r.split && (r.exact || r.count <= exactRows || r.count-r.gapRow >= sampledRows)
-	if r.endable || r.exact || r.count < exactRows {
-		r.nextRow = r.count + 1
+	it.inside = true
+}
+
+// leave is called when the driver has given a row.
+func (it *iteration) leave() {
+	it.inside = false
+	it.count++
+	if it.count >= it.nextRow {
+		it.readClock()
+	}
+}
+
+// readClock is called after a call of the driver.
+func (it *iteration) readClock() {
+	now := it.op.db.now()
+	passed := it.count - it.lastRow
+	if measured := passed == 1 && it.gapRow == it.lastRow; !measured && now-it.last >= slowGap*time.Duration(max(1, passed)) {
+		it.exact = true // the consumer may have been slow
+	}
+	it.last, it.lastRow = now, it.count
+	it.gap = it.split && (it.exact || it.count <= exactRows || it.count-it.gapRow >= sampledRows)
+	if it.endable || it.exact || it.count < exactRows {
+		it.nextRow = it.count + 1
 	} else {
-		r.nextRow = r.count + sampledRows
+		it.nextRow = it.count + sampledRows
+	}
+	if it.listed { // and so endable: the clock is read behind every row
+		it.publish()
 	}
 }
 
 // closeGap is called before a call of the driver. Gaps that were not measured
 // are taken to have been like this one.
-func (r *rows) closeGap() {
-	r.gap = false
-	now := r.op.db.now()
-	took := now - r.last
+func (it *iteration) closeGap() {
+	it.gap = false
+	now := it.op.db.now()
+	took := now - it.last
 	if took >= slowGap {
-		r.exact = true
+		it.exact = true
 	}
-	if skipped := r.count - r.gapRow - 1; skipped > 0 {
-		r.consumer += min(r.last-r.gapEnd, took*time.Duration(skipped))
+	if skipped := it.count - it.gapRow - 1; skipped > 0 {
+		it.consumer += min(it.last-it.gapEnd, took*time.Duration(skipped))
 	}
-	r.consumer += took
-	r.gapRow, r.gapEnd = r.count, now
+	it.consumer += took
+	it.gapRow, it.gapEnd = it.count, now
 }
 
 // exhausted is called when raw has no further row, for whatever reason.
 func (r *rows) exhausted(err error) {
+	it := r.iteration
+	it.inside = false
 	if err != io.EOF { //nolint:errorlint // database/sql compares it so
 		r.finish(&outcome{err: err})
 		return
 	}
 	// There may be a further result set: then database/sql asks HasNextResultSet.
-	if _, ok := r.raw.(driver.RowsNextResultSet); !ok {
+	if it.next == nil {
 		r.finish(&outcome{})
-	} else if r.split || r.endable {
-		r.readClock()
+	} else if it.split || it.endable {
+		it.readClock()
 	}
 }
 
 // didNotReturn, deferred, ends the operation of rows whose driver panicked.
 func (r *rows) didNotReturn(returned *bool) {
 	if !*returned {
-		r.finish(&outcome{class: unwinding()})
+		r.take(&outcome{class: unwinding()})
 	}
 }
 
 // HasNextResultSet implements driver.RowsNextResultSet. Without a raw one there
 // is no further result set, which is what database/sql takes its absence for.
 func (r *rows) HasNextResultSet() bool {
-	if next, ok := r.raw.(driver.RowsNextResultSet); ok {
+	it := r.iteration
+	if it == nil {
+		next, ok := r.raw.(driver.RowsNextResultSet)
+		return ok && next.HasNextResultSet()
+	}
+	if next := it.next; next != nil {
 		returned := false
 		defer r.didNotReturn(&returned)
 		more := next.HasNextResultSet()
@@ -202,8 +272,12 @@ func (r *rows) NextResultSet() error {
 		r.finish(&outcome{})
 		return io.EOF
 	}
-	if r.gap {
-		r.closeGap()
+	it := r.iteration
+	if it == nil {
+		return next.NextResultSet()
+	}
+	if it.gap {
+		it.closeGap()
 	}
 	returned := false
 	defer r.didNotReturn(&returned)
@@ -211,8 +285,8 @@ func (r *rows) NextResultSet() error {
 	returned = true
 	switch err {
 	case nil:
-		if r.split || r.endable {
-			r.readClock()
+		if it.split || it.endable {
+			it.readClock()
 		}
 	case io.EOF: //nolint:errorlint // database/sql compares it so
 		r.finish(&outcome{})
@@ -224,86 +298,96 @@ func (r *rows) NextResultSet() error {
 
 // Close implements driver.Rows.
 func (r *rows) Close() error {
-	if r.ended.Load() {
+	it := r.iteration
+	if it == nil || r.ended.Load() {
 		return r.raw.Close()
 	}
 	// Rows that are closed before their end because a context is done have
 	// failed with its error, at the time of the last call of the driver that
 	// their consumer made: how long the clean-up waits tells nothing.
-	done := r.op.ctx.Err()
-	if done == nil && r.tx != nil {
-		done = r.tx.Err()
+	done := it.op.ctx.Err()
+	if done == nil && it.tx != nil {
+		done = it.tx.ctx.Err()
 	}
-	if r.gap && done == nil {
-		r.closeGap()
+	if it.gap && done == nil {
+		it.closeGap()
 	}
 	returned := false
 	defer r.didNotReturn(&returned)
 	err := r.raw.Close()
 	returned = true
 	if done != nil {
-		r.finish(&outcome{err: done, at: r.last, late: true})
+		r.finish(&outcome{err: done, at: it.last, late: true})
 	} else {
 		r.finish(&outcome{err: err})
 	}
 	return err
 }
 
-// finish ends the operation, unless something else has.
+// finish ends the operation, unless something else has, and with it the
+// iteration.
 func (r *rows) finish(out *outcome) {
-	if !r.ended.CompareAndSwap(false, true) {
-		return
+	if it := r.take(out); it != nil {
+		it.release()
 	}
-	if r.leak != nil {
-		r.op.ledger.Close(&r.leak.place)
+}
+
+// take ends the operation, unless something else has, and returns the iteration,
+// which the rows have no more.
+func (r *rows) take(out *outcome) *iteration {
+	it := r.iteration
+	if it == nil {
+		return nil
 	}
-	if r.inside {
+	if it.listed {
+		if !r.ended.CompareAndSwap(false, true) {
+			return nil // the task has it, and still reads the iteration
+		}
+		it.op.ledger.Close(&it.place)
+	}
+	r.iteration = nil
+	if it.inside {
 		out.err, out.class = nil, panicked
 	}
-	out.consumer, out.returned = r.consumer, r.count
-	r.end(out)
+	out.consumer, out.returned = it.consumer, it.count
+	it.end(out)
+	return it
 }
 
 // end is called once, by whoever has taken the operation's end.
-func (r *rows) end(out *outcome) {
+func (it *iteration) end(out *outcome) {
 	out.affected = unknown
-	if !r.op.reported {
-		r.op.end(out)
+	if !it.op.reported {
+		it.op.end(out)
 		return
 	}
-	r.op.account(out, r.op.length(out))
+	if it.op.ledger != nil {
+		it.op.account(out, it.op.length(out))
+	}
 }
 
-// openRows are rows as the ledger of their task sees them.
-type openRows struct {
-	rows      *rows
-	place     ledger.OpenRows
-	published struct{ count, consumer, last atomic.Int64 }
-}
-
-var _ ledger.Leaker = (*openRows)(nil)
-
-func (o *openRows) publish() {
-	o.published.count.Store(o.rows.count)
-	o.published.consumer.Store(int64(o.rows.consumer))
-	o.published.last.Store(int64(o.rows.last))
+// publish tells the task how far the rows are.
+func (it *iteration) publish() {
+	it.published.count.Store(it.count)
+	it.published.consumer.Store(int64(it.consumer))
+	it.published.last.Store(int64(it.last))
 }
 
 // EndLeaked implements ledger.Leaker.
-func (o *openRows) EndLeaked() (ledger.Leak, bool) {
-	r := o.rows
+func (r *rows) EndLeaked() (ledger.Leak, bool) {
 	if !r.ended.CompareAndSwap(false, true) {
 		return ledger.Leak{}, false
 	}
+	it := r.iteration // which the rows keep, now that they cannot take it
 	out := outcome{
 		late:     true,
-		at:       time.Duration(o.published.last.Load()),
-		consumer: time.Duration(o.published.consumer.Load()),
-		returned: o.published.count.Load(),
+		at:       time.Duration(it.published.last.Load()),
+		consumer: time.Duration(it.published.consumer.Load()),
+		returned: it.published.count.Load(),
 		leaked:   true,
 	}
-	r.end(&out)
-	return ledger.Leak{Summary: r.op.info.Summary, Rows: out.returned}, true
+	it.end(&out)
+	return ledger.Leak{Summary: it.op.info.Summary, Rows: out.returned}, true
 }
 
 // ColumnTypeScanType implements driver.RowsColumnTypeScanType. Like the other

@@ -15,23 +15,17 @@ var _ driver.RowsColumnScanner = scanningRows{}
 
 // NextRow implements driver.RowsColumnScanner.
 func (r scanningRows) NextRow() error {
-	if r.gap {
-		r.closeGap()
+	it := r.iteration
+	if it == nil {
+		return r.scanner.NextRow()
 	}
-	r.inside = true
+	it.enter()
 	err := r.scanner.NextRow()
-	r.inside = false
 	if err != nil {
 		r.exhausted(err)
 		return err
 	}
-	r.count++
-	if r.count >= r.nextRow {
-		r.readClock()
-	}
-	if r.leak != nil {
-		r.leak.publish()
-	}
+	it.leave()
 	return nil
 }
 

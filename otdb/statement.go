@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -16,14 +17,13 @@ const maxCachedText = 16 << 10
 
 // statement is what is known of one SQL text. It never changes.
 type statement struct {
-	query       string
-	placeholder bool
-	commentAt   int // where a comment goes in the text, -1 if there must be none
+	query     string
+	commentAt int // where a comment goes in the text, -1 if there must be none
 
 	*descriptor
-	asWritten   []trace.SpanStartOption // for parameterised calls
-	sanitized   []trace.SpanStartOption // for all others
-	prepareSpan []trace.SpanStartOption // for PREPARE
+	sanitized     []trace.SpanStartOption // for calls without arguments
+	withArguments []trace.SpanStartOption // for the others: as written, if there is a placeholder
+	prepareSpan   []trace.SpanStartOption // for PREPARE
 }
 
 // statement returns what is known of query, from the cache if possible.
@@ -45,42 +45,36 @@ func (db *database) statement(query string) *statement {
 func (db *database) scan(query string) *statement {
 	r := sqltext.Parse(db.dialect, query)
 	st := &statement{
-		query:       query,
-		placeholder: r.Placeholder,
-		commentAt:   -1,
-		descriptor:  db.bySummary(r.Summary),
+		query:      query,
+		commentAt:  -1,
+		descriptor: db.bySummary(r.Summary),
 	}
 	if db.comment.mode != 0 {
 		st.commentAt = commentAt(db.dialect, query, r)
 	}
-	prepareStart := db.prepare.start[:len(db.prepare.start):len(db.prepare.start)]
+	var prepareStart []attribute.KeyValue
+	if p := db.prepare; p != nil {
+		prepareStart = p.start[:len(p.start):len(p.start)]
+	}
 	if r.Summary != "" {
 		prepareStart = append(prepareStart, semconv.DBQuerySummary(r.Summary))
 	}
 	if db.cfg.queryText == QueryTextOff {
 		st.sanitized = startOptions(st.start)
-		st.asWritten = st.sanitized
+		st.withArguments = st.sanitized
 		st.prepareSpan = startOptions(prepareStart)
 		return st
 	}
 	base := st.start[:len(st.start):len(st.start)]
 	text := semconv.DBQueryText(r.Text)
 	st.sanitized = startOptions(append(base, text))
-	st.asWritten = st.sanitized
-	if st.placeholder && db.cfg.queryText == QueryTextDefault {
+	st.withArguments = st.sanitized
+	if r.Placeholder && db.cfg.queryText == QueryTextDefault {
 		text = semconv.DBQueryText(sqltext.Truncate(query))
-		st.asWritten = startOptions(append(base, text))
+		st.withArguments = startOptions(append(base, text))
 	}
 	st.prepareSpan = startOptions(append(prepareStart, text))
 	return st
-}
-
-// startOptions returns the options of a span for a call with or without arguments.
-func (st *statement) startOptions(arguments bool) []trace.SpanStartOption {
-	if arguments && st.placeholder {
-		return st.asWritten
-	}
-	return st.sanitized
 }
 
 // statementCache holds statements by their text. It is set-associative: a

@@ -139,12 +139,12 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 			return nil, err
 		}
 	}
-	r := &rows{tx: s.conn.tx}
-	callCtx := s.begin(ctx, &r.op, args)
+	it := s.conn.newIteration()
+	callCtx := s.begin(ctx, &it.op, args)
 	returned := false
 	defer func() {
 		if err != nil || !returned {
-			r.op.finish(err, returned)
+			it.failed(err, returned)
 		}
 	}()
 	var raw driver.Rows
@@ -157,7 +157,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 	if err != nil {
 		return nil, err
 	}
-	return r.opened(raw), nil
+	return it.opened(ctx, raw), nil
 }
 
 // begin starts the operation of an execution, or goes on with the one that the

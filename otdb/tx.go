@@ -1,29 +1,47 @@
 package otdb
 
-import "database/sql/driver"
+import (
+	"context"
+	"database/sql/driver"
+)
 
-// tx is a transaction. Its commit and rollback are lifecycle operations in the
-// context that the transaction was begun with.
+// tx is a transaction. Its commit and rollback are operations in the context
+// that the transaction was begun with.
 type tx struct {
-	call // is the context of otelsql's transaction
+	raw  driver.Tx
 	conn *conn
-	life driver.Tx
+	ctx  context.Context
 }
 
 var _ driver.Tx = (*tx)(nil)
 
 // Commit implements driver.Tx.
-func (t *tx) Commit() error { return t.finish(t.life.Commit) }
-
-// Rollback implements driver.Tx.
-func (t *tx) Rollback() error { return t.finish(t.life.Rollback) }
-
-func (t *tx) finish(f func() error) (err error) {
-	t.conn.settle()
-	t.conn.tx = nil
+func (t *tx) Commit() (err error) {
+	var op operation
+	t.end(&op, t.conn.db.commit)
 	returned := false
-	defer t.done(&returned)
-	err = f()
+	defer func() { op.finish(err, returned) }()
+	err = t.raw.Commit()
 	returned = true
 	return err
+}
+
+// Rollback implements driver.Tx.
+func (t *tx) Rollback() (err error) {
+	var op operation
+	t.end(&op, t.conn.db.rollback)
+	returned := false
+	defer func() { op.finish(err, returned) }()
+	err = t.raw.Rollback()
+	returned = true
+	return err
+}
+
+// end begins the operation that ends the transaction.
+func (t *tx) end(op *operation, d *descriptor) {
+	t.conn.settle()
+	t.conn.tx = nil
+	if d != nil {
+		op.begin(t.ctx, d, "", d.startOptions)
+	}
 }

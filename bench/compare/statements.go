@@ -94,9 +94,10 @@ func wrapped(name string, p parent, pl plan, connect func() (driver.Connector, e
 	return s.measure(name, p.name, pl)
 }
 
-// lifecycle measures what the operations around statements cost, and how much
-// of that is otelsql's, through which they go: an empty transaction is two of
-// them, and without spans of their own all that remains is the way.
+// lifecycle measures what the operations around statements cost: an empty
+// transaction is two of them. Without spans and points all that remains is the
+// way, which is shown beside otelsql's: the reason why transactions do not go
+// through it.
 func lifecycle(r *report) error {
 	for _, p := range parents {
 		w := transaction(0, "")
