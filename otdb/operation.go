@@ -63,6 +63,7 @@ type outcome struct {
 	consumer time.Duration
 
 	leaked bool
+	rows   *ledger.OpenRows // what is to be taken off the ledger's list, or nil
 	err    error
 	// class is nil if nothing went wrong. end sets it for err.
 	class    *errs.Class
@@ -261,7 +262,11 @@ func (o *operation) account(out *outcome, length time.Duration) {
 	if out.returned != unknown {
 		e.Rows = out.returned
 	}
-	o.ledger.Record(e)
+	if out.rows != nil {
+		o.ledger.RecordRows(e, out.rows)
+	} else {
+		o.ledger.Record(e)
+	}
 }
 
 func (o *operation) logSlow(out *outcome, length time.Duration) {

@@ -135,7 +135,7 @@ func (it *iteration) opened(ctx context.Context, raw driver.Rows) driver.Rows {
 	it.next, _ = raw.(driver.RowsNextResultSet)
 	r := &rows{raw: raw, iteration: it}
 	if op.ledger != nil {
-		it.publish()
+		it.published.last.Store(int64(it.last))
 		it.listed = true
 		op.ledger.Open(&it.place, r)
 	}
@@ -343,7 +343,7 @@ func (r *rows) take(out *outcome) *iteration {
 		if !r.ended.CompareAndSwap(false, true) {
 			return nil // the task has it, and still reads the iteration
 		}
-		it.op.ledger.Close(&it.place)
+		out.rows = &it.place
 	}
 	r.iteration = nil
 	if it.inside {
@@ -369,7 +369,9 @@ func (it *iteration) end(out *outcome) {
 // publish tells the task how far the rows are.
 func (it *iteration) publish() {
 	it.published.count.Store(it.count)
-	it.published.consumer.Store(int64(it.consumer))
+	if consumer := int64(it.consumer); it.published.consumer.Load() != consumer {
+		it.published.consumer.Store(consumer) // which costs more than to look
+	}
 	it.published.last.Store(int64(it.last))
 }
 

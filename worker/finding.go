@@ -45,7 +45,7 @@ type account struct {
 }
 
 // closeLedger ends the task for its ledger.
-func (t *task) closeLedger() (a account) {
+func (t *task) closeLedger(a *account) {
 	defer guard("closing a task's ledger")
 	l, c := &t.ledger, t.runner.config
 	var leaks []ledger.Leak
@@ -63,7 +63,6 @@ func (t *task) closeLedger() (a account) {
 			a.findings = append(a.findings, finding{kind: findingSlowStatement, summary: s.Summary, count: s.Count, slowest: s.Slowest})
 		}
 	}
-	return a
 }
 
 func first[T any](s []T) []T { return s[:min(len(s), maxFindings)] }

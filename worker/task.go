@@ -178,7 +178,8 @@ func (t *task) complete(err error) error {
 // it is recorded, so that whoever drains the runner can shut the providers down.
 func (t *task) finish(o *outcome) {
 	end := t.runner.config.clock()
-	a := t.closeLedger()
+	var a account
+	t.closeLedger(&a)
 	t.endSpan(t.describe(o, &a))
 	t.measure(o, &a, end)
 	t.count(-1)

@@ -130,9 +130,26 @@ func (l *Ledger) Outermost() bool { return l != nil && l.parent == nil }
 // Record adds one operation to l and to every ledger above it whose task has
 // not ended.
 func (l *Ledger) Record(e Entry) {
-	judged := false
-	for ; l != nil; l = l.parent {
+	for judged := false; l != nil; l = l.parent {
 		judged = l.record(&e, judged) || judged
+	}
+}
+
+// RecordRows is [Ledger.Record] and, for the rows of the operation,
+// [Ledger.Close]. For rows in l's own list it locks no more than Record does.
+func (l *Ledger) RecordRows(e Entry, n *OpenRows) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	closed := l.unlistLocked(n)
+	judged := l.recordLocked(&e, false)
+	l.mu.Unlock()
+	if !closed {
+		l.Close(n)
+	}
+	for p := l.parent; p != nil; p = p.parent {
+		judged = p.record(&e, judged) || judged
 	}
 }
 
@@ -141,6 +158,10 @@ func (l *Ledger) Record(e Entry) {
 func (l *Ledger) record(e *Entry, judged bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.recordLocked(e, judged)
+}
+
+func (l *Ledger) recordLocked(e *Entry, judged bool) bool {
 	if l.ended {
 		return false
 	}
@@ -196,16 +217,20 @@ func (l *Ledger) Settle() (Totals, []Leak) {
 	}
 	l.mu.Lock()
 	l.closed.Store(true)
-	open := l.unlistRows()
-	if len(open) == 0 {
+	if l.first == nil {
 		l.ended = true
 		totals := l.totals
 		l.mu.Unlock()
 		return totals, nil
 	}
+	open := l.unlistRows()
 	l.mu.Unlock()
+	return l.settle(open)
+}
 
-	// What they record on their way still counts.
+// settle ends the task, and before that the result sets that it leaves open:
+// what they record on their way still counts.
+func (l *Ledger) settle(open []Leaker) (Totals, []Leak) {
 	defer l.end()
 	leaks := endLeaked(open)
 	l.end()

@@ -364,6 +364,45 @@ func TestCloseElsewhere(t *testing.T) {
 	}
 }
 
+// RecordRows takes rows off whichever list they are in, and counts their
+// operation in the task that it is called on and those around it.
+func TestRecordRows(t *testing.T) {
+	outer := New(nil, "outer")
+	inner := New(outer, "inner")
+	elsewhere := New(nil, "elsewhere")
+	sets := [4]*rows{new(rows), new(rows), new(rows), new(rows)}
+	outer.Open(&sets[0].OpenRows, sets[0])
+	inner.Open(&sets[1].OpenRows, sets[1]) // in outer's list
+	elsewhere.Open(&sets[2].OpenRows, sets[2])
+
+	outer.RecordRows(stmt("SELECT a", 1), &sets[0].OpenRows)
+	inner.RecordRows(stmt("SELECT b", 2), &sets[1].OpenRows)
+	inner.RecordRows(stmt("SELECT c", 4), &sets[2].OpenRows)
+	inner.RecordRows(stmt("SELECT d", 8), &sets[3].OpenRows) // in no list
+	(*Ledger)(nil).RecordRows(stmt("SELECT e", 16), &sets[3].OpenRows)
+	wantTotals(t, outer, Totals{Operations: 4, Statements: 4, Rows: 8, Duration: 15})
+	wantTotals(t, inner, Totals{Operations: 3, Statements: 3, Rows: 6, Duration: 14})
+	wantTotals(t, elsewhere, Totals{})
+	for _, l := range []*Ledger{inner, outer, elsewhere} {
+		if leaks := l.EndTask(); len(leaks) != 0 || l.first != nil || l.newest != nil {
+			t.Errorf("%s: leaks %v", l.Task(), leaks)
+		}
+	}
+
+	// The task is over, but the rows it handed on are not.
+	around := New(nil, "around")
+	within := New(around, "within")
+	r := new(rows)
+	within.Open(&r.OpenRows, r)
+	around.EndTask()
+	within.RecordRows(stmt("SELECT a", 1), &r.OpenRows)
+	if leaks := within.EndTask(); len(leaks) != 0 || r.ended != 0 {
+		t.Errorf("leaks %v", leaks)
+	}
+	wantTotals(t, within, Totals{Operations: 1, Statements: 1, Rows: 2, Duration: 1})
+	wantTotals(t, around, Totals{})
+}
+
 // A panic of a result set leaves the ledger final all the same.
 func TestEndTaskPanics(t *testing.T) {
 	l := New(nil, "load")
@@ -392,12 +431,18 @@ func TestConcurrentTree(t *testing.T) {
 				for i := range n {
 					r := new(rows)
 					l.Open(&r.OpenRows, r)
-					l.Record(Entry{Summary: fmt.Sprint("SELECT ", i%7), Statement: true, Rows: 1, Duration: 1, Failed: i%2 == 0})
-					_ = l.Totals()
-					_ = l.Repeated(5)
-					if i%10 != 9 {
+					e := Entry{Summary: fmt.Sprint("SELECT ", i%7), Statement: true, Rows: 1, Duration: 1, Failed: i%2 == 0}
+					switch {
+					case i%10 == 9:
+						l.Record(e) // and leaks the rows
+					case i%2 == 0:
+						l.RecordRows(e, &r.OpenRows)
+					default:
+						l.Record(e)
 						l.Close(&r.OpenRows)
 					}
+					_ = l.Totals()
+					_ = l.Repeated(5)
 				}
 			})
 			total = n
@@ -452,8 +497,7 @@ func TestConcurrentEnd(t *testing.T) {
 			wg.Go(func() {
 				late := new(rows)
 				l.Open(&late.OpenRows, late)
-				l.Record(stmt("SELECT a", 1))
-				l.Close(&late.OpenRows)
+				l.RecordRows(stmt("SELECT a", 1), &late.OpenRows)
 			})
 		}
 		wg.Go(func() { l.EndTask() })

@@ -15,7 +15,7 @@ type Leaker interface {
 	// it. It returns false if the result set ended by itself in the meantime.
 	// It is called at most once, from the goroutine that ends the last of the
 	// tasks, while another one may be using the rows: it must not touch the
-	// driver, and must not call Open or Close on the ledger. It may call
+	// driver, and must not call Open, Close or RecordRows on the ledger. It may call
 	// Record: the task's account is still open.
 	EndLeaked() (Leak, bool)
 }
@@ -32,7 +32,7 @@ type OpenRows struct {
 	owner atomic.Pointer[Ledger]
 }
 
-// Open lists rows until [Ledger.Close], or until l's task and all those around
+// Open lists rows until [Ledger.Close] or [Ledger.RecordRows], or until l's task and all those around
 // it have ended. It does nothing once they have.
 func (l *Ledger) Open(n *OpenRows, rows Leaker) {
 	if l == nil || n.owner.Load() != nil {
@@ -78,6 +78,10 @@ func (*Ledger) Close(n *OpenRows) {
 func (l *Ledger) unlist(n *OpenRows) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.unlistLocked(n)
+}
+
+func (l *Ledger) unlistLocked(n *OpenRows) bool {
 	if n.owner.Load() != l {
 		return false
 	}
