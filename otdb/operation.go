@@ -185,11 +185,12 @@ func (o *operation) report(out *outcome) (length time.Duration) {
 	if out.failed() {
 		record = recordOptions(classAttributes(o.metric[:len(o.metric):len(o.metric)], out.class))
 	}
-	o.db.duration.Record(o.ctx, length.Seconds(), record...)
-	if out.returned != unknown && o.db.cfg.rowCounts {
-		o.db.rows.Record(o.ctx, out.returned, record...)
+	db := o.db
+	db.duration.Record(o.ctx, length.Seconds(), record...)
+	if db.cfg.rowCounts && out.returned != unknown {
+		db.rows.Record(o.ctx, out.returned, record...)
 	}
-	if o.db.cfg.slow > 0 && length >= o.db.cfg.slow && o.info.Operation == "" {
+	if db.cfg.slow > 0 && length >= db.cfg.slow && o.info.Operation == "" {
 		o.logSlow(out, length)
 	}
 	return length

@@ -38,6 +38,7 @@ type rows struct {
 	// whoever goes on to use them speaks to the driver alone.
 	iteration *iteration
 	ended     atomic.Bool // the operation's end is taken; not used outside of tasks
+	single    bool        // the raw rows know of no further result sets
 }
 
 var (
@@ -78,8 +79,7 @@ type iteration struct {
 
 	op   operation
 	conn *conn
-	tx   *tx                      // the transaction of the query
-	next driver.RowsNextResultSet // the raw rows, where they have it
+	tx   *tx // the transaction of the query
 
 	place     ledger.OpenRows
 	published struct{ count, consumer, last atomic.Int64 }
@@ -132,8 +132,8 @@ func (it *iteration) opened(ctx context.Context, raw driver.Rows) driver.Rows {
 		op.report(&outcome{returned: unknown, affected: unknown})
 		op.reported = true
 	}
-	it.next, _ = raw.(driver.RowsNextResultSet)
-	r := &rows{raw: raw, iteration: it}
+	_, further := raw.(driver.RowsNextResultSet)
+	r := &rows{raw: raw, iteration: it, single: !further}
 	if op.ledger != nil {
 		it.published.last.Store(int64(it.last))
 		it.listed = true
@@ -230,7 +230,7 @@ func (r *rows) exhausted(err error) {
 		return
 	}
 	// There may be a further result set: then database/sql asks HasNextResultSet.
-	if it.next == nil {
+	if r.single {
 		r.finish(&outcome{})
 	} else if it.split || it.endable {
 		it.readClock()
@@ -239,7 +239,7 @@ func (r *rows) exhausted(err error) {
 
 // didNotReturn, deferred, ends the operation of rows whose driver panicked.
 func (r *rows) didNotReturn(returned *bool) {
-	if !*returned {
+	if !*returned && r.iteration != nil {
 		r.take(&outcome{class: unwinding()})
 	}
 }
@@ -247,31 +247,27 @@ func (r *rows) didNotReturn(returned *bool) {
 // HasNextResultSet implements driver.RowsNextResultSet. Without a raw one there
 // is no further result set, which is what database/sql takes its absence for.
 func (r *rows) HasNextResultSet() bool {
-	it := r.iteration
-	if it == nil {
-		next, ok := r.raw.(driver.RowsNextResultSet)
-		return ok && next.HasNextResultSet()
+	if r.single {
+		r.finish(&outcome{}) // unless it is over, as it mostly is
+		return false
 	}
-	if next := it.next; next != nil {
-		returned := false
-		defer r.didNotReturn(&returned)
-		more := next.HasNextResultSet()
-		returned = true
-		if more {
-			return true
-		}
+	returned := false
+	defer r.didNotReturn(&returned)
+	more := r.raw.(driver.RowsNextResultSet).HasNextResultSet()
+	returned = true
+	if !more {
+		r.finish(&outcome{})
 	}
-	r.finish(&outcome{})
-	return false
+	return more
 }
 
 // NextResultSet implements driver.RowsNextResultSet.
 func (r *rows) NextResultSet() error {
-	next, ok := r.raw.(driver.RowsNextResultSet)
-	if !ok {
+	if r.single {
 		r.finish(&outcome{})
 		return io.EOF
 	}
+	next := r.raw.(driver.RowsNextResultSet)
 	it := r.iteration
 	if it == nil {
 		return next.NextResultSet()
@@ -324,21 +320,20 @@ func (r *rows) Close() error {
 	return err
 }
 
-// finish ends the operation, unless something else has, and with it the
-// iteration.
+// finish ends the operation, unless it is over, and with it the iteration.
 func (r *rows) finish(out *outcome) {
+	if r.iteration == nil {
+		return
+	}
 	if it := r.take(out); it != nil {
 		it.release()
 	}
 }
 
-// take ends the operation, unless something else has, and returns the iteration,
-// which the rows have no more.
+// take ends the operation, unless the task has, and returns the iteration, which
+// the rows have no more. They must have one.
 func (r *rows) take(out *outcome) *iteration {
 	it := r.iteration
-	if it == nil {
-		return nil
-	}
 	if it.listed {
 		if !r.ended.CompareAndSwap(false, true) {
 			return nil // the task has it, and still reads the iteration

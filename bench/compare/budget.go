@@ -12,6 +12,9 @@ type budget struct {
 	limit    float64
 	atLeast  bool // the limit is a lower one
 	unit     string
+	// floor is what the floor by itself comes to, where that says how much of
+	// the limit is left to win. 0 for nothing to say.
+	floor float64
 }
 
 // kept reports whether the budget was kept. What could not be measured was not.
@@ -30,7 +33,11 @@ func (b budget) String() string {
 	if b.atLeast {
 		limit = "at least"
 	}
-	return fmt.Sprintf("%s\t%s\t%.2f%s\t%s %.2f%s\t", verdict, b.what, b.measured, b.unit, limit, b.limit, b.unit)
+	least := ""
+	if b.floor > 0 {
+		least = fmt.Sprintf("the floor %.2f%s", b.floor, b.unit)
+	}
+	return fmt.Sprintf("%s\t%s\t%.2f%s\t%s %.2f%s\t%s\t", verdict, b.what, b.measured, b.unit, limit, b.limit, b.unit, least)
 }
 
 // printBudgets reports whether all of them were kept.
@@ -63,7 +70,8 @@ func (l limits) of(g *group) []budget {
 		out = append(out, budget{what: name + " / floor", measured: ours.time / positive(g.of(floor).time), limit: l.floor, unit: " ×"})
 	}
 	if l.peer > 0 {
-		out = append(out, budget{what: name + " / best peer", measured: ours.time / positive(g.bestPeer()), limit: l.peer, unit: " ×"})
+		peer := positive(g.bestPeer())
+		out = append(out, budget{what: name + " / best peer", measured: ours.time / peer, limit: l.peer, unit: " ×", floor: g.of(floor).time / peer})
 	}
 	if l.allocs > 0 {
 		out = append(out, budget{what: name + ", allocations beyond the floor", measured: ours.allocs - g.of(floor).allocs, limit: l.allocs})

@@ -82,6 +82,7 @@ func TestPrintBudgets(t *testing.T) {
 	}{
 		{budget{what: "time", measured: 100, limit: 100, unit: " ns"}, true, "kept time 100.00 ns at most 100.00 ns"},
 		{budget{what: "time", measured: 101, limit: 100, unit: " ns"}, false, "EXCEEDED time 101.00 ns at most 100.00 ns"},
+		{budget{what: "time", measured: 0.8, limit: 0.75, unit: " ×", floor: 0.74}, false, "EXCEEDED time 0.80 × at most 0.75 × the floor 0.74 ×"},
 		{budget{what: "scaling", measured: 1.9, limit: 1.8, atLeast: true}, true, "kept scaling 1.90 at least 1.80"},
 		{budget{what: "scaling", measured: 1.7, limit: 1.8, atLeast: true}, false, "EXCEEDED scaling 1.70 at least 1.80"},
 		{budget{what: "nothing", measured: math.NaN(), limit: 1}, false, "EXCEEDED nothing NaN at most 1.00"},
