@@ -270,14 +270,25 @@ func (c *boundContext) Value(key any) any {
 // String keeps fmt from reading the ledger's fields while others write them.
 func (c *boundContext) String() string { return "context of task " + c.config.Task }
 
+// used says that there is a context that carries a ledger, or was.
+var used atomic.Bool
+
+func use() {
+	if !used.Load() {
+		used.Store(true) // once: each store takes the cache line from all others
+	}
+}
+
 // NewContext returns a context that carries l.
 func NewContext(ctx context.Context, l *Ledger) context.Context {
+	use()
 	return context.WithValue(ctx, contextKey{}, l)
 }
 
 // Bind returns a context that carries l, as [NewContext] does, but that is part
 // of l and so costs no allocation. It may be called once on a ledger.
 func (l *Ledger) Bind(ctx context.Context) context.Context {
+	use()
 	l.ctx = ctx
 	return l.Context()
 }
@@ -285,8 +296,15 @@ func (l *Ledger) Bind(ctx context.Context) context.Context {
 // Context returns the context that Bind returned. It must have been called.
 func (l *Ledger) Context() context.Context { return (*boundContext)(l) }
 
-// FromContext returns the ledger that ctx carries, or nil.
+// FromContext returns the ledger that ctx carries, or nil. A program without
+// tasks pays nothing for it, however many values its contexts carry.
 func FromContext(ctx context.Context) *Ledger {
+	if !used.Load() {
+		return nil
+	}
+	if c, ok := ctx.(*boundContext); ok {
+		return (*Ledger)(c)
+	}
 	l, _ := ctx.Value(contextKey{}).(*Ledger)
 	return l
 }
