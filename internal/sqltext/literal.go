@@ -357,6 +357,12 @@ func (s *scanner) number(from, i int) {
 		s.dropRest(from)
 		return
 	}
+	if q == '$' && (s.dialect == PostgreSQL || s.dialect == Default) {
+		// A word at the end of the number goes on with the dollar sign, and a
+		// dollar quote that seems to begin here may begin later.
+		s.dropRest(from)
+		return
+	}
 	s.literal(from, end)
 }
 
