@@ -294,7 +294,7 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	if err != nil {
 		return nil, err
 	}
-	return it.opened(ctx, raw), nil
+	return it.opened(raw), nil
 }
 
 // legacyValues prepares a call of a method that takes no context, as

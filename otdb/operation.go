@@ -102,7 +102,7 @@ func unwinding() *errs.Class {
 	}
 }
 
-func (out *outcome) failed() bool { return out.class != nil }
+func (out *outcome) failed() bool { return out.err != nil || out.class != nil }
 
 // begin begins the operation and returns the context for the driver.
 func (o *operation) begin(ctx context.Context, d *descriptor, query string, opts []trace.SpanStartOption) context.Context {
@@ -198,30 +198,42 @@ func (o *operation) report(out *outcome) (length time.Duration) {
 
 // length returns the length of the operation by the clock.
 func (o *operation) length(out *outcome) time.Duration {
-	if out.late {
-		return out.at - o.began
+	at := out.at
+	if !out.late {
+		at = o.db.now()
 	}
-	return o.db.now() - o.began
+	return max(0, at-o.began)
 }
 
 // endTimed ends a span that tells its times, and returns its length. What it
 // takes to describe the span is no part of the operation.
 func (o *operation) endTimed(out *outcome) time.Duration {
 	if out.late || out.failed() || out.consumer >= consumerThreshold || o.db.cfg.rowCounts {
-		end := o.started.Add(time.Since(o.started))
-		if out.late {
-			end = end.Add(out.at - o.db.now())
-		}
-		o.describe(out, end.Sub(o.started))
-		o.span.End(trace.WithTimestamp(end))
+		length := o.sinceStart(out)
+		o.describe(out, length)
+		o.span.End(trace.WithTimestamp(o.started.Add(length)))
 	} else {
 		o.span.End()
 	}
-	return o.times.EndTime().Sub(o.started)
+	if end := o.times.EndTime(); !end.IsZero() {
+		return end.Sub(o.started)
+	}
+	return o.sinceStart(out) // not the SDK's, or it does not record
+}
+
+// sinceStart returns the length of the operation from the span's start on.
+func (o *operation) sinceStart(out *outcome) time.Duration {
+	if out.late {
+		return max(0, o.db.cfg.timeAt(out.at).Sub(o.started))
+	}
+	return time.Since(o.started)
 }
 
 // describe puts on the span what is known only at its end.
 func (o *operation) describe(out *outcome, length time.Duration) {
+	if !o.span.IsRecording() {
+		return
+	}
 	var kv []attribute.KeyValue
 	if out.failed() {
 		kv = classAttributes(kv, out.class)

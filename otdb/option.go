@@ -108,8 +108,9 @@ type config struct {
 	errorText     func(error) string
 	maxSummaries  int
 
-	// clock returns a monotonic reading; see time.go.
-	clock func() time.Duration
+	// clock returns a monotonic reading, and timeAt the time of one; see time.go.
+	clock  func() time.Duration
+	timeAt func(reading time.Duration) time.Time
 
 	mistakes []error
 }
@@ -121,6 +122,7 @@ func newConfig(opts []Option) (*config, error) {
 		operations:   DefaultOperations,
 		maxSummaries: defaultMaxSummaries,
 		clock:        monotonic,
+		timeAt:       monotonicTime,
 	}
 	for _, o := range opts {
 		if o == nil {

@@ -1,7 +1,6 @@
 package otdb
 
 import (
-	"context"
 	"database/sql/driver"
 	"io"
 	"math"
@@ -111,8 +110,8 @@ func (it *iteration) failed(err error, returned bool) {
 	it.release()
 }
 
-// opened is called when the query in ctx has returned raw.
-func (it *iteration) opened(ctx context.Context, raw driver.Rows) driver.Rows {
+// opened is called when the query has returned raw.
+func (it *iteration) opened(raw driver.Rows) driver.Rows {
 	op := &it.op
 	if raw == nil { // and no error: database/sql has an answer to that
 		op.finish(nil, true)
@@ -120,7 +119,7 @@ func (it *iteration) opened(ctx context.Context, raw driver.Rows) driver.Rows {
 		return nil
 	}
 	it.split = op.recording || op.ledger != nil || op.db.cfg.slow > 0
-	it.endable = op.ledger != nil || ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
+	it.endable = op.ledger != nil || op.ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
 	if it.split || it.endable {
 		it.last = op.db.now()
 		it.gap = it.split
@@ -153,7 +152,8 @@ func (r *rows) Columns() []string {
 
 // Next implements driver.Rows. A deferred call would cost more than all the rest
 // of it, so that a panic of the driver is only marked: the operation ends with
-// it when the rows are closed, or when their task ends.
+// it when the rows are closed. If nobody closes them they are a leak, like any
+// others, for the task that ends.
 func (r *rows) Next(dest []driver.Value) error {
 	it := r.iteration
 	if it == nil {

@@ -157,7 +157,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 	if err != nil {
 		return nil, err
 	}
-	return it.opened(ctx, raw), nil
+	return it.opened(raw), nil
 }
 
 // begin starts the operation of an execution, or goes on with the one that the

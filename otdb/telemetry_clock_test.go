@@ -140,3 +140,22 @@ func TestTimeInsideTheDriver(t *testing.T) {
 		)
 	}
 }
+
+// The end of an operation that lies in the past is told by the reading that was
+// taken then. With a second one its goroutine may be preempted in between, and
+// the span would end before it starts.
+func TestLateEndTakesNoReading(t *testing.T) {
+	cfg, err := newConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := operation{descriptor: &descriptor{db: &database{cfg: cfg}}, started: time.Now()}
+	late := outcome{late: true, at: monotonic()}
+	first := o.sinceStart(&late)
+	if again := o.sinceStart(&late); again != first || first < 0 {
+		t.Errorf("%v, then %v", first, again)
+	}
+	if before := o.sinceStart(&outcome{late: true}); before != 0 {
+		t.Errorf("an end before the start is %v after it", before)
+	}
+}

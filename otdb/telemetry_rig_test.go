@@ -101,7 +101,10 @@ func (r *rig) options(more ...Option) []Option {
 
 // withClock sets the clock. It is not a part of the API.
 func withClock(clock func() time.Duration) Option {
-	return optionFunc(func(c *config) { c.clock = clock })
+	return optionFunc(func(c *config) {
+		c.clock = clock
+		c.timeAt = func(reading time.Duration) time.Time { return time.Now().Add(reading - clock()) }
+	})
 }
 
 // open opens a database whose telemetry goes to the rig.

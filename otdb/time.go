@@ -9,3 +9,7 @@ var processStart = time.Now()
 
 // monotonic is the default clock: the time since processStart.
 func monotonic() time.Duration { return time.Since(processStart) }
+
+// monotonicTime returns the time of a reading, for comparison with others: the
+// difference is exact, since it is that of the monotonic parts.
+func monotonicTime(reading time.Duration) time.Time { return processStart.Add(reading) }
