@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/internal/fakedb"
+	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/otdb"
 )
 
@@ -60,11 +61,14 @@ func TestAllocations(t *testing.T) {
 		sampler sdktrace.Sampler
 		run     func(context.Context, *sql.DB)
 		budget  float64
+		task    bool
 	}{
-		{"exec, sampled", sdktrace.AlwaysSample(), exec, 0},
-		{"exec, not sampled", sdktrace.NeverSample(), exec, 0},
-		{"query, sampled", sdktrace.AlwaysSample(), query, 1}, // the rows
-		{"query, not sampled", sdktrace.NeverSample(), query, 1},
+		{"exec, sampled", sdktrace.AlwaysSample(), exec, 0, false},
+		{"exec, not sampled", sdktrace.NeverSample(), exec, 0, false},
+		{"exec in a task", sdktrace.AlwaysSample(), exec, 0, true},
+		{"query, sampled", sdktrace.AlwaysSample(), query, 1, false}, // the rows
+		{"query, not sampled", sdktrace.NeverSample(), query, 1, false},
+		{"query in a task", sdktrace.AlwaysSample(), query, 1, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -76,6 +80,9 @@ func TestAllocations(t *testing.T) {
 			observed := otdb.OpenDB(fake.Connector(), otdb.WithTracerProvider(tracers), otdb.WithMeterProvider(meters))
 			defer observed.Close()
 			ctx := context.Background() // database/sql starts a goroutine for one that can be done
+			if tt.task {
+				ctx = ledger.NewContext(ctx, ledger.New(nil, "task"))
+			}
 			minimum := floor(tracers, meters)
 
 			least := testing.AllocsPerRun(200, func() { minimum(ctx) })
