@@ -468,11 +468,14 @@ func (s *scanner) slash() {
 	case '*':
 		s.block()
 	case '/':
-		if s.dialect == Default {
+		switch {
+		case s.dialect != Default:
+			s.operator()
+		case s.at(s.pos+2) == '*': // which is a line comment, or a block after an operator
+			s.dropRest(s.pos)
+		default:
 			s.line(s.pos, s.pos+2, true)
-			return
 		}
-		s.operator()
 	default:
 		s.operator()
 	}
