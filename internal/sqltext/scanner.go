@@ -355,6 +355,7 @@ func (s *scanner) sigil(c byte) {
 	}
 	s.pos = end
 	if s.at(end) == '(' && s.dialect == Default {
+		s.takeVariable()
 		s.dropRest(end) // see variable
 		return
 	}
@@ -515,6 +516,7 @@ func (s *scanner) variable(from int) {
 		s.dropRest(from)
 	case s.at(end) == '(':
 		s.pos = end
+		s.takeVariable()
 		s.dropRest(end)
 	default:
 		s.pos = end

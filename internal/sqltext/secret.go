@@ -172,9 +172,10 @@ func (s *scanner) endValue() {
 	v := &s.setting
 	switch {
 	case !v.active || v.tokens == v.earlier:
-	case !v.begun:
+	case !v.begun && v.tokens == v.earlier+1:
 		v.begun = true
 	default:
+		v.begun = true // perhaps only now, with a token and the rest that is dropped behind it
 		s.flush(s.pos)
 		s.out = s.out[:v.mark]
 		s.write("?")
