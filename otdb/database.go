@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -65,6 +66,10 @@ type descriptor struct {
 	// startOptions are start, ready to be handed to the tracer. Statements add
 	// their text, so theirs are with the text.
 	startOptions []trace.SpanStartOption
+
+	// watched says that rows of such statements came slowly where nobody looked:
+	// see rows.go.
+	watched atomic.Bool
 }
 
 // newDatabase resolves everything that can be resolved once. Instruments that

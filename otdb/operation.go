@@ -152,16 +152,17 @@ type spanTimes interface {
 }
 
 // end ends the span, records the metrics and enters the operation into the
-// ledger. It must be called once.
-func (o *operation) end(out *outcome) {
+// ledger, and returns the operation's length. It must be called once.
+func (o *operation) end(out *outcome) (length time.Duration) {
 	if out.err != nil {
 		class := errs.Classify(out.err)
 		out.class = &class
 	}
-	length := o.report(out)
+	length = o.report(out)
 	if o.ledger != nil {
 		o.account(out, length)
 	}
+	return length
 }
 
 // report ends the span, records the metrics and returns the operation's length.

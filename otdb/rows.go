@@ -12,15 +12,17 @@ import (
 )
 
 // What the consumer of rows takes between two calls of the driver, a gap, is
-// measured exactly until exactRows rows were read, and from the first time on
-// that it may have taken slowGap or longer: to such a consumer a reading of the
-// clock adds nothing. Otherwise one gap in sampledRows is measured and taken for
-// the others, so that a row costs next to nothing.
+// measured exactly for the first exactRows rows, and from the first time on that
+// it may have taken slowGap or longer: to such a consumer a reading of the clock
+// adds nothing. Otherwise one gap in sampledRows is measured and taken for the
+// others, so that a row costs next to nothing. Rows that turn out to have come
+// slowly where nobody looked have the next ones of such statements watched: all
+// of their gaps are measured.
 //
 // Rows that something else than their consumer may end (a context, a task) must
 // know when the driver was called last: behind each of them the clock is read.
 const (
-	exactRows   = 2
+	exactRows   = 1
 	sampledRows = 128
 	slowGap     = 10 * time.Microsecond
 )
@@ -123,6 +125,7 @@ func (it *iteration) opened(raw driver.Rows) driver.Rows {
 	if it.split || it.endable {
 		it.last = op.db.now()
 		it.gap = it.split
+		it.exact = it.split && op.watched.Load()
 		it.nextRow = 1
 	} else {
 		it.nextRow = math.MaxInt64
@@ -213,6 +216,7 @@ func (it *iteration) closeGap() {
 	took := now - it.last
 	if took >= slowGap {
 		it.exact = true
+		it.nextRow = it.count + 1 // and not at the end of the sample
 	}
 	if skipped := it.count - it.gapRow - 1; skipped > 0 {
 		it.consumer += min(it.last-it.gapEnd, took*time.Duration(skipped))
@@ -345,19 +349,38 @@ func (r *rows) take(out *outcome) *iteration {
 		out.err, out.class = nil, panicked
 	}
 	out.consumer, out.returned = it.consumer, it.count
-	it.end(out)
+	if length := it.end(out); it.split && !out.late {
+		it.watch(length)
+	}
 	return it
 }
 
-// end is called once, by whoever has taken the operation's end.
-func (it *iteration) end(out *outcome) {
+// end is called once, by whoever has taken the operation's end. It returns the
+// length of the operation.
+func (it *iteration) end(out *outcome) (length time.Duration) {
 	out.affected = unknown
 	if !it.op.reported {
-		it.op.end(out)
-		return
+		return it.op.end(out)
 	}
+	length = it.op.length(out)
 	if it.op.ledger != nil {
-		it.op.account(out, it.op.length(out))
+		it.op.account(out, length)
+	}
+	return length
+}
+
+// watch has the next rows of such statements watched if these came slowly where
+// nobody looked, and no longer if they came quickly while they were.
+func (it *iteration) watch(length time.Duration) {
+	d := it.op.descriptor
+	switch {
+	case length >= consumerThreshold && it.count > it.gapRow:
+		unseen := it.op.db.now() - it.gapEnd
+		if unseen >= consumerThreshold && unseen >= slowGap*time.Duration(it.count-it.gapRow) {
+			d.watched.Store(true)
+		}
+	case length < consumerThreshold && it.exact && d.watched.Load():
+		d.watched.Store(false)
 	}
 }
 

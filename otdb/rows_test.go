@@ -2,6 +2,7 @@ package otdb_test
 
 import (
 	"context"
+	"database/sql"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,6 +76,50 @@ func TestConsumerOfBatches(t *testing.T) {
 		}
 		if got := l.Totals().Duration; got != 50*time.Millisecond {
 			t.Errorf("the ledger has %v", got)
+		}
+	})
+}
+
+// A consumer that becomes slow behind the first row is slow where nobody looks.
+// The next time of such a statement somebody does, until it comes quickly again.
+func TestConsumerThatBecomesSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeOf(fakedb.Modern)
+		fake.Results = manyRows(50)
+		db, spans := observe(t, fake)
+		query := func(rows *sql.Rows, fast int) (inDriver string) {
+			read(t, rows, fast, 0)
+			read(t, rows, 50-fast, 10*time.Millisecond)
+			if rows.Next() {
+				t.Error("a row too many")
+			}
+			ends(t, only(t, spans), time.Duration(50-fast)*10*time.Millisecond, "")
+			return attributeOf(spans.Ended()[0], "otdb.driver.duration")
+		}
+		run := func(text string, fast int) string {
+			spans.Reset()
+			// Without a way for anybody else to end the rows: otherwise the clock is
+			// read behind each of them.
+			return query(must(db.QueryContext(context.Background(), text)), fast)
+		}
+		for i, step := range []struct {
+			text string
+			fast int
+			want string
+		}{
+			{"SELECT", 0, "0"},          // slow from the first row on
+			{"SELECT", 2, ""},           // not seen, and so taken for the driver's
+			{"SELECT", 2, "0"},          // watched
+			{"SELECT", 49, "0"},         // still
+			{"SELECT", 50, ""},          // quick, all of it the driver's
+			{"SELECT", 3, ""},           // not watched any more
+			{"SELECT a FROM b", 3, ""},  // nor was this one
+			{"SELECT", 3, "0"},          // but now that one is again
+			{"SELECT a FROM b", 3, "0"}, // and so is this one
+		} {
+			if got := run(step.text, step.fast); got != step.want {
+				t.Errorf("step %d: otdb.driver.duration is %q, want %q", i, got, step.want)
+			}
 		}
 	})
 }
