@@ -373,13 +373,15 @@ func (it *iteration) end(out *outcome) (length time.Duration) {
 // nobody looked, and no longer if they came quickly while they were.
 func (it *iteration) watch(length time.Duration) {
 	d := it.op.descriptor
+	slow := func(d time.Duration, rows int64) bool {
+		return d >= consumerThreshold && d >= slowGap*time.Duration(rows)
+	}
 	switch {
 	case length >= consumerThreshold && it.count > it.gapRow:
-		unseen := it.op.db.now() - it.gapEnd
-		if unseen >= consumerThreshold && unseen >= slowGap*time.Duration(it.count-it.gapRow) {
+		if slow(it.op.db.now()-it.gapEnd, it.count-it.gapRow) {
 			d.watched.Store(true)
 		}
-	case length < consumerThreshold && it.exact && d.watched.Load():
+	case it.exact && d.watched.Load() && !slow(length, it.count):
 		d.watched.Store(false)
 	}
 }

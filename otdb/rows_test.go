@@ -107,10 +107,11 @@ func TestConsumerThatBecomesSlow(t *testing.T) {
 			fast int
 			want string
 		}{
-			{"SELECT", 0, "0"},          // slow from the first row on
-			{"SELECT", 2, ""},           // not seen, and so taken for the driver's
-			{"SELECT", 2, "0"},          // watched
-			{"SELECT", 49, "0"},         // still
+			{"SELECT", 0, "0"},  // slow from the first row on
+			{"SELECT", 2, ""},   // not seen, and so taken for the driver's
+			{"SELECT", 2, "0"},  // watched
+			{"SELECT", 49, "0"}, // still
+			{"SELECT", 2, "0"},
 			{"SELECT", 50, ""},          // quick, all of it the driver's
 			{"SELECT", 3, ""},           // not watched any more
 			{"SELECT a FROM b", 3, ""},  // nor was this one
@@ -120,6 +121,35 @@ func TestConsumerThatBecomesSlow(t *testing.T) {
 			if got := run(step.text, step.fast); got != step.want {
 				t.Errorf("step %d: otdb.driver.duration is %q, want %q", i, got, step.want)
 			}
+		}
+	})
+}
+
+// Many rows that come quickly are not watched for long, however long they take
+// in all.
+func TestManyRowsAreNotWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeOf(fakedb.Modern)
+		db, spans := observe(t, fake)
+		run := func(n int, wait time.Duration) (inDriver string) {
+			fake.Results = manyRows(n)
+			spans.Reset()
+			rows := must(db.QueryContext(context.Background(), "SELECT"))
+			read(t, rows, 2, 0)
+			read(t, rows, n-2, wait)
+			for rows.Next() {
+			}
+			return attributeOf(only(t, spans), "otdb.driver.duration")
+		}
+		const quick = 5 * time.Microsecond
+		if got := run(100, time.Millisecond); got != "" {
+			t.Errorf("%q is the driver's, although nobody looked", got)
+		}
+		if got := run(1000, quick); got != "0" {
+			t.Errorf("watched, all is the consumer's; %q is the driver's", got)
+		}
+		if got := run(1000, quick); got == "0" {
+			t.Error("the rows are still watched")
 		}
 	})
 }
