@@ -119,13 +119,14 @@ func TestIdleConnectionHoldsNoContext(t *testing.T) {
 			if fault != nil {
 				fake.On(fakedb.ConnQueryContext, 1, fakedb.Fault{Err: fault})
 			}
-			value := new([16]string)
-			held := weak.Make(value)
-			_, err := readAllQuietly(db.QueryContext(context.WithValue(context.Background(), key{}, value), "SELECT"))
-			if fault == failing && !errors.Is(err, failing) || fault != failing && err != nil {
-				t.Fatal(err)
-			}
-			value = nil
+			held := func() weak.Pointer[[16]string] {
+				value := new([16]string)
+				_, err := readAllQuietly(db.QueryContext(context.WithValue(context.Background(), key{}, value), "SELECT"))
+				if fault == failing && !errors.Is(err, failing) || fault != failing && err != nil {
+					t.Fatal(err)
+				}
+				return weak.Make(value)
+			}()
 			// The test's recorder keeps spans, and a span no context.
 			runtime.GC()
 			if held.Value() != nil {
