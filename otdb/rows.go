@@ -22,7 +22,7 @@ import (
 // Rows that something else than their consumer may end (a context, a task) must
 // know when the driver was called last: behind each of them the clock is read.
 const (
-	exactRows   = 1
+	exactRows   = 2
 	sampledRows = 128
 	slowGap     = 10 * time.Microsecond
 )

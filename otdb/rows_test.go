@@ -80,7 +80,7 @@ func TestConsumerOfBatches(t *testing.T) {
 	})
 }
 
-// A consumer that becomes slow behind the first row is slow where nobody looks.
+// A consumer that becomes slow behind the first rows is slow where nobody looks.
 // The next time of such a statement somebody does, until it comes quickly again.
 func TestConsumerThatBecomesSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

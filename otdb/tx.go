@@ -16,32 +16,22 @@ type tx struct {
 var _ driver.Tx = (*tx)(nil)
 
 // Commit implements driver.Tx.
-func (t *tx) Commit() (err error) {
-	var op operation
-	t.end(&op, t.conn.db.commit)
-	returned := false
-	defer func() { op.finish(err, returned) }()
-	err = t.raw.Commit()
-	returned = true
-	return err
-}
+func (t *tx) Commit() error { return t.end(t.conn.db.commit, t.raw.Commit) }
 
 // Rollback implements driver.Tx.
-func (t *tx) Rollback() (err error) {
-	var op operation
-	t.end(&op, t.conn.db.rollback)
-	returned := false
-	defer func() { op.finish(err, returned) }()
-	err = t.raw.Rollback()
-	returned = true
-	return err
-}
+func (t *tx) Rollback() error { return t.end(t.conn.db.rollback, t.raw.Rollback) }
 
-// end begins the operation that ends the transaction.
-func (t *tx) end(op *operation, d *descriptor) {
+// end ends the transaction with f, which is the operation d unless that is nil.
+func (t *tx) end(d *descriptor, f func() error) (err error) {
 	t.conn.settle()
 	t.conn.tx = nil
+	var op operation
 	if d != nil {
 		op.begin(t.ctx, d, "", d.startOptions)
 	}
+	returned := false
+	defer func() { op.finish(err, returned) }()
+	err = f()
+	returned = true
+	return err
 }
