@@ -168,6 +168,10 @@ func TestClassifySQLite(t *testing.T) {
 			checkClass(t, modernc.New("m", n), class)
 			if n < 1<<16 {
 				checkClass(t, ncruces.New("m", n), class)
+				checkClass(t, modernc.ExtendedErrorCode(n), class)
+			}
+			if n < 1<<8 {
+				checkClass(t, modernc.ErrorCode(n), class)
 			}
 			if n <= 0xff {
 				checkClass(t, sqlite3.Error{Code: sqlite3.ErrNo(n)}, class)
@@ -184,7 +188,7 @@ func TestClassifySQLServer(t *testing.T) {
 		errs.KindTimeout:       {8645, 40549},
 		errs.KindConnection:    {53, 233, 596, 10054, 10061, 40613, 6005},
 		errs.KindConstraint:    {515, 547, 2601, 2627, 1505},
-		errs.KindSerialization: {3960, 41302, 41305, 41325, 41301, 41839},
+		errs.KindSerialization: {3960, 3961, 41302, 41305, 41325, 41301, 41839},
 		errs.KindDeadlock:      {1205},
 		errs.KindLockTimeout:   {1222},
 		errs.KindSyntax:        {102, 137, 156, 207, 208, 2812},
@@ -214,7 +218,7 @@ func TestRetryableCodes(t *testing.T) {
 		"sqlstate":  {"40001", "40P01", "57P03"},
 		"mysql":     {"1020", "1213", "1614", "3058", "3101"},
 		"sqlite":    {"517"},
-		"sqlserver": {"1205", "3960", "41301", "41302", "41305", "41325", "41839"},
+		"sqlserver": {"1205", "3960", "3961", "41301", "41302", "41305", "41325", "41839"},
 	}
 	got := errs.Retryable()
 	for _, codes := range got {

@@ -63,7 +63,7 @@ func failureOf(err error, info *typeInfo) (f failure, ok bool) {
 	case shapePostgres:
 		return sqlStateFailure(fieldText(err, info.code))
 	case shapeMySQL, shapeMyError:
-		return numbered(systemMySQL, mysqlCodes, fieldNumber(err, info.code))
+		return mysqlFailure(err, info)
 	case shapeSQLite:
 		code := fieldNumber(err, info.extended)
 		if code == 0 {

@@ -201,6 +201,32 @@ func TestHostileIsFast(t *testing.T) {
 	}
 }
 
+// So is the time to look for wordings in a text, whatever it repeats.
+func TestLongTextIsFast(t *testing.T) {
+	for _, part := range []string{
+		"://", `"https://cdn.example.com/123.png",`, "Key (", "Incorrect ", "strconv.", "Error 1062 (", `value "`, "near ", "parse ",
+		"panic: ", ": ", "ERROR: ", "(SQLSTATE ", "A: ", "sql: converting argument $1", "sql: Scan error on column index 0, name \"",
+	} {
+		text := strings.Repeat(part, 4<<20/len(part))
+		start := time.Now()
+		errs.Message(errors.New(text))
+		errs.Message(fmt.Errorf("%s: %w", text, cast))
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("%q: took %v", part, took)
+		}
+	}
+}
+
+// A value may be of any length between where it is announced and the SQLSTATE.
+func TestLongValue(t *testing.T) {
+	for _, n := range []int{100, 5_000, 70_000, 1_000_000} {
+		text := "load: ERROR: odd value " + canary + strings.Repeat("x", n) + " (SQLSTATE 22P02)"
+		if got, want := errs.Message(errors.New(text)), "load: data (22P02): invalid text for the type"; got != want {
+			t.Errorf("%d: message %.100q, want %q", n, got, want)
+		}
+	}
+}
+
 func TestPanicError(t *testing.T) {
 	inner := errors.New("inner")
 	e := &errs.PanicError{Value: inner, Stack: []byte("goroutine 1 [running]")}

@@ -19,7 +19,7 @@ func (r *renderer) library(err error, info *typeInfo, raw string, depth int) (sa
 	var doing string
 	switch e := err.(type) {
 	case *net.OpError:
-		doing = words(e.Op, e.Net)
+		doing = words(e.Op, network(e.Net))
 	case *url.Error:
 		doing = words(e.Op)
 	case *fs.PathError:
@@ -69,6 +69,16 @@ func runtimeText(e runtime.Error, info *typeInfo, raw string) string {
 		return "runtime error: index or bounds out of range"
 	}
 	return opaque(e, info)
+}
+
+// network returns the name of a network if it is one. A driver may have taken it
+// for one out of a DSN that it could not read, and with it a part of the password.
+func network(name string) string {
+	switch name {
+	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "ip", "ip4", "ip6", "unix", "unixgram", "unixpacket", "pipe":
+		return name
+	}
+	return ""
 }
 
 // words returns those of its arguments that are words, such as the name of an

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/taskspan/taskspan/internal/drivertext"
 )
 
 // maxMessage is the greatest length of a safe text in bytes.
@@ -15,7 +17,7 @@ const maxMessage = 1024
 // Bounds of what is kept and looked through on the way there.
 const (
 	maxSafe   = 4 * maxMessage // of one error's safe text
-	maxUnsafe = 64 << 10       // of a text in which something is to be replaced
+	maxUnsafe = 64 << 10       // of a text in which something is to be replaced, and to look ahead in one
 )
 
 // Message returns the safe text of err, which may be exported: it holds no value
@@ -102,6 +104,10 @@ func (r *renderer) render(err error, depth int) rendered {
 	raw, spoke := textOf(err)
 	if spoke {
 		text.raw = raw
+	}
+	if !r.driver && info.origin != originPanic && drivertext.Said(raw) {
+		r.driver = true // here and below
+		defer func() { r.driver = false }()
 	}
 	f, failed := failure{}, false
 	if info.shape != shapeNone {
@@ -242,8 +248,8 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 	if r.foreign > 0 && info.origin == originText {
 		return inner // the text is the library's, which put its own error around it
 	}
-	if !more && locatable(raw, texts) {
-		if safe, ok := replace(raw, r.unsafe[first:]); ok && (safe != "" || raw == "") {
+	if said, cut := r.said(raw); !more && !cut && locatable(raw, texts) {
+		if safe, ok := replace(raw, append(r.unsafe[first:len(r.unsafe):len(r.unsafe)], said...)); ok && (safe != "" || raw == "") {
 			return safe
 		}
 	}
@@ -254,6 +260,16 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 		return info.name
 	}
 	return info.name + ": " + inner
+}
+
+// said returns what drivers have said that raw holds, and whether the end of any
+// of it is not known.
+func (r *renderer) said(raw string) (list []replacement, cut bool) {
+	for _, t := range drivertext.Within(raw) {
+		list = append(list, replacement{t.Raw, t.Safe})
+		cut = cut || t.Cut
+	}
+	return list, cut
 }
 
 // carrier is what is told of an error of errors or fmt that a driver made: what
@@ -335,9 +351,9 @@ func replace(raw string, unsafe []replacement) (string, bool) {
 		for i++; i < len(spans) && spans[i].start < s.end; i++ {
 			s.end = max(s.end, spans[i].end) // what overlaps goes with it
 		}
-		before, dropped := dropQuoted(raw[at:], s.start-at)
+		before, ended := dropQuoted(raw[at:], s.start-at)
 		out.WriteString(before)
-		if dropped {
+		if ended || out.Len() > maxSafe {
 			return out.String(), true
 		}
 		out.WriteString(s.safe)

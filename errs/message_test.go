@@ -29,6 +29,7 @@ import (
 	"github.com/taskspan/taskspan/errs/internal/lookalike/ncruces"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/pq"
 	modernc "github.com/taskspan/taskspan/errs/internal/lookalike/sqlite"
+	"github.com/taskspan/taskspan/internal/drivertext"
 )
 
 // canary stands for a value that must not get out. It looks like an identifier,
@@ -409,4 +410,113 @@ func checkMessages(t *testing.T, tests []message) {
 func raw(err error) string {
 	s := fmt.Sprintf("%v", err)
 	return s[:min(len(s), 200)]
+}
+
+// What other libraries and drivers say without a type of their own, and how Go
+// prints a driver's error with %#v.
+func TestMessageQuotingText(t *testing.T) {
+	text := func(s string) error { return errors.New("load: " + s) }
+	pg := &pgconn.PgError{Severity: "ERROR", Code: "23505", Message: canary}
+	checkMessages(t, []message{
+		{"time zone", text("unknown time zone " + canary), "load: unknown time zone"},
+		{"JSON field", text(`json: unknown field "` + canary + `"`), "load: json: unknown field"},
+		{"port", text(`invalid port "` + canary + `" parsing x`), "load: invalid port"},
+		{"flag", text(`invalid value "` + canary + `" for flag -n: parse error`), "load: invalid value"},
+		{"level", text(`slog: level string "` + canary + `": unknown name`), "load: slog: level string"},
+		{"method", text(`net/http: invalid method "` + canary + ` x"`), "load: net/http: invalid method"},
+		{"PostgreSQL range", text(`value "` + canary + `" is out of range for type integer`), "load: value out of range"},
+		{"quoted range", text(strconv.Quote(`value "` + canary + `" is out of range for type integer`)), `load: "value out of range`},
+		{"own value", text(`value "a" is odd`), `load: value "a" is odd`},
+		{"partition", text("Partition key of the failing row contains (email) = (" + canary + ")."), "load: Partition key of the failing row contains"},
+		{"lib/pq detail", text(`ERROR:   value "` + canary + `" is odd`), "load: ERROR"},
+		{"MySQL column", text("Unknown column '" + canary + "' in 'field list'"), "load: Unknown column"},
+		{"SQL Server conversion", text("The conversion of the varchar value '" + canary + "' overflowed an int column."), "load: conversion failed"},
+		{"SQL Server overflow", text("Arithmetic overflow error converting numeric, value = " + canary), "load: arithmetic overflow"},
+		{"pgtype number", text(canary + " is not a number"), "load: not a number"},
+		{"pgtype decode", text("cannot decode " + canary + " into Time"), "load: cannot decode"},
+		{"panic", fmt.Errorf("inner: %v", &errs.PanicError{Value: canary}), "inner: panic"},
+		{"%#v of pgx", fmt.Errorf("load: %#v", pg), "load: &pgconn.PgError"},
+		{"%#v of lib/pq", fmt.Errorf("load: %#v", &pq.Error{Message: canary}), "load: &pq.Error"},
+		{"%#v of MySQL", fmt.Errorf("load: %#v", &mysql.MySQLError{Message: canary}), "load: &mysql.MySQLError"},
+		{"%#v of SQL Server", fmt.Errorf("load: %#v", mssql.Error{Message: canary}), "load: mssql.Error"},
+	})
+}
+
+// go-sql-driver takes what stands before the parenthesis for a network, though it
+// may be a part of the password.
+func TestMessageNetwork(t *testing.T) {
+	for _, message := range []func(error) string{errs.Message, errs.DriverMessage} {
+		if got := message(&net.OpError{Op: "dial", Net: canary, Err: net.UnknownNetworkError(canary)}); strings.Contains(got, canary) {
+			t.Errorf("the network got out: %q", got)
+		}
+		if got := message(&net.OpError{Op: "dial", Net: "unix", Err: syscall.ECONNREFUSED}); got != "dial unix: connection refused" {
+			t.Errorf("message %q", got)
+		}
+	}
+}
+
+// What a driver has said is told as a driver's, however it comes back.
+func TestMessageRemembered(t *testing.T) {
+	const said = "default addr for network '" + canary + "' unknown"
+	raw := errors.New(said)
+	const long = "the driver said " + canary + "..."
+	drivertext.Remember(said, errs.DriverMessage(raw))
+	drivertext.Remember("a word", "a safe word")
+	drivertext.Remember(long+strings.Repeat(canary, 1000), "something long")
+	checkMessages(t, []message{
+		{"bare", raw, "other (*errors.errorString)"},
+		{"wrapped", fmt.Errorf("open: %w", raw), "open: other (*errors.errorString)"},
+		{"formatted", fmt.Errorf("open: %v!", raw), "open: other (*errors.errorString)!"},
+		{"quoted", fmt.Errorf("open: %q", said), `open: "other (*errors.errorString)"`},
+		{"joined", errors.Join(raw, errors.New("own")), "other (*errors.errorString); own"},
+		{"a word of its own", errors.New("a word"), "other (*errors.errorString)"},
+		{"a word of another", errors.New("a word of another"), "a word of another"},
+		{"long", errors.New("open: " + long + strings.Repeat(canary, 1000) + canary), "*errors.errorString"},
+	})
+}
+
+// errorChain is how hashicorp/go-multierror hands out its errors: a slice whose
+// Unwrap leads to the rest of it.
+type errorChain []error
+
+func (c errorChain) Error() string { return c[0].Error() }
+
+func (c errorChain) Unwrap() error {
+	if len(c) == 1 {
+		return nil
+	}
+	return c[1:]
+}
+
+func TestChain(t *testing.T) {
+	busy := &pgconn.PgError{Code: "40001", Message: canary}
+	chain := errorChain{busy, errors.New("own")}
+	checkClass(t, fmt.Errorf("2 errors: %w", chain), errs.Classify(busy))
+	checkMessages(t, []message{{"chain", chain, errs.Message(busy) + "; own"}})
+}
+
+// An application's type may have fields with the names that a driver's has.
+func TestOwnFields(t *testing.T) {
+	checkClass(t, rejection{"high", "40001", "declined"}, errs.Class{Kind: errs.KindOther, Type: "errs_test.rejection"})
+	checkMessages(t, []message{{"own", rejection{"high", "40001", "declined"}, "high: declined"}})
+}
+
+type rejection struct{ Severity, Code, Message string }
+
+func (r rejection) Error() string { return r.Severity + ": " + r.Message }
+
+// Of a number that is not in the table the SQLSTATE tells the kind.
+func TestClassifyMySQLState(t *testing.T) {
+	for _, test := range []struct {
+		number uint16
+		state  string
+		kind   errs.Kind
+	}{{1063, "42000", errs.KindSyntax}, {1155, "08S01", errs.KindConnection}, {9999, "40001", errs.KindSerialization},
+		{9999, "HY000", errs.KindOther}, {9999, "", errs.KindOther}, {9999, "45000", errs.KindOther}} {
+		want := errs.Class{Kind: test.kind, Type: strconv.Itoa(int(test.number)), Code: strconv.Itoa(int(test.number))}
+		e := &mysql.MySQLError{Number: test.number}
+		copy(e.SQLState[:], test.state)
+		checkClass(t, e, want)
+		checkClass(t, &mysql.MyError{Code: test.number, State: test.state}, want)
+	}
 }

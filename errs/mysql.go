@@ -30,6 +30,7 @@ var mysqlCodes = numberTable(map[int]condition{
 	1022: {KindConstraint, false, "duplicate key"},
 	1024: {KindResource, false, "disk error on read"},
 	1026: {KindResource, false, "disk error on write"},
+	1030: {KindResource, false, "error of the storage engine"},
 	1036: {KindPermission, false, "table is read-only"},
 	1037: {KindResource, false, "out of memory"},
 	1038: {KindResource, false, "out of memory for sorting"},
@@ -98,6 +99,7 @@ var mysqlCodes = numberTable(map[int]condition{
 	1184: {KindConnection, false, "connection aborted"},
 	1189: {KindConnection, false, "connection to the source failed"},
 	1193: {KindSyntax, false, "no such variable"},
+	1194: {KindResource, false, "table is damaged"},
 	1203: {KindResource, false, "too many connections of the user"},
 	1205: {KindLockTimeout, false, "lock not available in time"},
 	1206: {KindResource, false, "too many locks"},
@@ -130,6 +132,7 @@ var mysqlCodes = numberTable(map[int]condition{
 	1365: {KindData, false, "division by zero"},
 	1366: {KindData, false, "invalid value for the column"},
 	1367: {KindData, false, "invalid value"},
+	1369: {KindConstraint, false, "check option of the view violated"},
 	1370: {KindPermission, false, "privilege on the routine missing"},
 	1390: {KindResource, false, "too many placeholders"},
 	1396: {KindOther, false, "operation on a user failed"},
@@ -162,6 +165,7 @@ var mysqlCodes = numberTable(map[int]condition{
 	1820: {KindPermission, false, "password must be changed"},
 	1836: {KindPermission, false, "server is read-only"},
 	1862: {KindPermission, false, "password has expired"},
+	1873: {KindPermission, false, "user cannot be changed"},
 	1879: {KindConnection, false, "connection is not in a state for this"},
 	1927: {KindConnection, false, "connection was killed"},
 	1969: {KindTimeout, false, "statement took too long"},
@@ -202,6 +206,21 @@ var mysqlCodes = numberTable(map[int]condition{
 	4031: {KindConnection, false, "session was idle for too long"},
 	4151: {KindPermission, false, "access denied"},
 })
+
+// mysqlFailure looks a number up. Of one that is not in the table the SQLSTATE,
+// which the server gives too, tells the kind.
+func mysqlFailure(err error, info *typeInfo) (failure, bool) {
+	number := fieldNumber(err, info.code)
+	f, ok := numbered(systemMySQL, mysqlCodes, number)
+	if _, known := mysqlCodes[number]; known || !ok {
+		return f, ok
+	}
+	if s, known := sqlStateFailure(fieldState(err, info.state)); known && s.kind != KindOther {
+		f.condition = s.condition
+		f.retry = false // not known for the number
+	}
+	return f, true
+}
 
 // maxMySQLText is the length from which a text is no longer read: the server cuts
 // texts at 512 bytes, and a cut one may end within a value that looks like the

@@ -2,6 +2,7 @@ package errs
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,7 +24,7 @@ type typeInfo struct {
 	pointer              bool
 
 	// Paths of fields, as reflect's FieldByIndex takes them; nil if there is none.
-	code, extended, message                     []int
+	code, extended, message, state              []int
 	schema, table, column, dataType, constraint []int
 	quoting                                     [][]int // texts that quote values
 }
@@ -58,7 +59,7 @@ const (
 	shapeMySQL               // MySQLError{Number, Message}: go-sql-driver
 	shapeMyError             // MyError{Code, Message, State}: go-mysql
 	shapeSQLite              // Error{Code, ExtendedCode}: mattn
-	shapeSQLiteErrNo         // ErrNo and ErrNoExtended: mattn
+	shapeSQLiteErrNo         // a number that is an error: mattn, ncruces
 	shapeSQLiteCode          // sqlite.Error with method Code() int: modernc
 	shapeSQLiteMethods       // Error with methods Code() and ExtendedCode(): ncruces
 	shapeSQLServer           // method SQLErrorNumber() int32: go-mssqldb
@@ -222,8 +223,7 @@ func shapeOf(t, base reflect.Type) shape {
 		return shapeSQLState
 	case t.Implements(sqlServerType):
 		return shapeSQLServer
-	case (name == "ErrNo" || name == "ErrNoExtended") && base.Kind() == reflect.Int &&
-		strings.Contains(base.PkgPath(), "sqlite"):
+	case sqliteNumbers[name] && isInteger(base.Kind()) && strings.Contains(base.PkgPath(), "sqlite"):
 		return shapeSQLiteErrNo
 	case name == "Error" && methodIsInteger(t, "Code") && methodIsInteger(t, "ExtendedCode"):
 		return shapeSQLiteMethods
@@ -252,10 +252,18 @@ func shapeOf(t, base reflect.Type) shape {
 		return shapeMyError
 	case name == "Error" && has("Code", integers...) && has("ExtendedCode", integers...):
 		return shapeSQLite
-	case has("Severity", reflect.String) && has("Code", reflect.String) && has("Message", reflect.String):
+	case has("Severity", reflect.String) && has("Code", reflect.String) && has("Message", reflect.String) &&
+		(base.String() == "pq.Error" || isDriverPath(base.PkgPath())): // an application may have such fields too
 		return shapePostgres
 	}
 	return shapeNone
+}
+
+// sqliteNumbers has the names of the types of SQLite's drivers that are a number
+// and an error.
+var sqliteNumbers = map[string]bool{
+	"ErrNo": true, "ErrNoExtended": true, // mattn
+	"ErrorCode": true, "ExtendedErrorCode": true, // ncruces
 }
 
 var integers = []reflect.Kind{
@@ -271,13 +279,10 @@ func methodIsInteger(t reflect.Type, name string) bool {
 		return false
 	}
 	out := m.Type.Out(0).Kind()
-	for _, k := range integers {
-		if out == k {
-			return true
-		}
-	}
-	return false
+	return isInteger(out)
 }
+
+func isInteger(k reflect.Kind) bool { return slices.Contains(integers, k) }
 
 // findFields notes where the fields are that name a part of the schema, and
 // those that quote values.
@@ -307,6 +312,7 @@ func (info *typeInfo) findFields(base reflect.Type) {
 	info.dataType = path(text, "DataTypeName")
 	info.constraint = path(text, "ConstraintName", "Constraint")
 	info.message = path(text, "Message")
+	info.state = path(func(k reflect.Kind) bool { return k == reflect.String || k == reflect.Array }, "SQLState", "State")
 	for _, name := range []string{"Message", "Detail", "Hint", "Where", "InternalQuery"} {
 		if p := path(text, name); p != nil {
 			info.quoting = append(info.quoting, p)
@@ -339,6 +345,24 @@ func fieldText(err error, path []int) string {
 		return f.String()
 	}
 	return ""
+}
+
+// fieldState returns the SQLSTATE at path, which is a string or an array of bytes.
+func fieldState(err error, path []int) string {
+	f, ok := field(err, path)
+	switch {
+	case !ok:
+		return ""
+	case f.Kind() == reflect.String:
+		return f.String()
+	}
+	state := make([]byte, 0, 5)
+	for i := range min(f.Len(), cap(state)) {
+		if e := f.Index(i); e.CanUint() {
+			state = append(state, byte(e.Uint()))
+		}
+	}
+	return string(state)
 }
 
 // fieldNumber returns the integer at path, or 0.

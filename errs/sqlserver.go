@@ -74,6 +74,7 @@ var sqlServerCodes = numberTable(map[int]condition{
 	3906:  {KindPermission, false, "database is read-only"},
 	3930:  {KindOther, false, "transaction has failed already"},
 	3960:  {KindSerialization, true, "snapshot update conflict"},
+	3961:  {KindSerialization, true, "object was altered during the transaction"},
 	3980:  {KindOther, false, "batch was aborted"},
 	4060:  {KindPermission, false, "database cannot be opened by the user"},
 	4104:  {KindSyntax, false, "no such column"},

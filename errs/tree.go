@@ -18,10 +18,10 @@ func unwrap(err error, info *typeInfo) (many []error, one error) {
 	switch {
 	case info.unwrapsMany:
 		return unwrapMany(err), nil
+	case info.list: // also where Unwrap leads from one element to the rest
+		return elements(err), nil
 	case info.unwraps:
 		return nil, unwrapOne(err)
-	case info.list:
-		return elements(err), nil
 	}
 	return nil, nil
 }

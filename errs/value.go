@@ -121,6 +121,8 @@ func namedByText(err error) Class {
 		return Class{Kind: KindConnection, Type: "sql.errDBClosed"}
 	case "invalid connection":
 		return Class{Kind: KindConnection, Type: "mysql.ErrInvalidConn"}
+	case "malformed packet":
+		return Class{Kind: KindConnection, Type: "mysql.ErrMalformPkt"}
 	case "conn closed":
 		return Class{Kind: KindConnection, Type: "pgconn.ErrConnClosed"}
 	case "closed pool":

@@ -43,6 +43,16 @@ var wordings = []wording{
 	{start: "parse ", say: sayIfQuoted("parse")},
 	{start: "://", say: sayURL},
 	{start: "password=", say: say("password=?")},
+	{start: "unknown time zone "},
+	{start: "json: unknown field "},
+	{start: "invalid port "},
+	{start: "invalid value "},
+	{start: "invalid boolean value "},
+	{start: "level string "},
+	{start: "invalid method "},
+
+	// ours, of a PanicError
+	{start: "panic: ", say: sayPanic},
 
 	// pgx
 	{start: "failed to encode args[", say: sayIndexed},
@@ -55,20 +65,31 @@ var wordings = []wording{
 	{start: "cannot losslessly convert "},
 	{start: " is greater than maximum value for ", say: say("value out of range"), before: true},
 	{start: " is less than minimum value for ", say: say("value out of range"), before: true},
+	{start: " is not a number", say: say("not a number"), before: true},
+	{start: "cannot decode "},
+	{start: "PgError{"},
 
 	// PostgreSQL, where the SQLSTATE is missing, and its details
 	{start: "pq: ", say: say("pq: error")},
+	{start: "pq.Error{"},
+	{start: "ERROR:   ", say: say("ERROR")},
+	{start: "FATAL:   ", say: say("FATAL")},
+	{start: "value \"", say: sayOutOfRange},
+	{start: "value \\\"", say: sayOutOfRange},
 	{start: "invalid input syntax for ", say: say("invalid input syntax")},
 	{start: "invalid input value for ", say: say("invalid input value")},
 	{start: "malformed array literal"},
 	{start: "malformed record literal"},
 	{start: "Key (", say: sayKey},
 	{start: "Failing row contains "},
+	{start: "failing row contains "},
 
 	// MySQL and MariaDB
 	{start: "Error ", say: sayMySQL},
 	{start: "ERROR ", say: sayMySQL},
+	{start: "MySQLError{"},
 	{start: "Duplicate entry '"},
+	{start: "Unknown column '"},
 	{start: "Truncated incorrect "},
 	{start: "Incorrect ", say: sayIncorrect},
 	{start: "You have an error in your SQL syntax", say: say("syntax error")},
@@ -88,6 +109,9 @@ var wordings = []wording{
 
 	// SQL Server
 	{start: "mssql: ", say: say("mssql: error")},
+	{start: "mssql.Error{"},
+	{start: "The conversion of ", say: say("conversion failed")},
+	{start: "Arithmetic overflow error", say: say("arithmetic overflow")},
 	{start: "The duplicate key value is "},
 	{start: "Conversion failed when converting the ", say: say("conversion failed")},
 	{start: "Truncated value: "},
@@ -95,25 +119,33 @@ var wordings = []wording{
 
 // dropQuoted looks in the first limit bytes of text for a wording that announces
 // a value. It returns them up to there with what is told instead of the rest, and
-// true; or all of them and false.
-func dropQuoted(text string, limit int) (kept string, found bool) {
+// true; or all of them and false. Nobody is told more than maxSafe bytes, and so
+// no more are looked through, but for what a value may have between its start and
+// the mark of an SQLSTATE.
+func dropQuoted(text string, limit int) (kept string, ended bool) {
+	state, code, found := findSQLState(text, limit)
+	if limit > maxSafe {
+		limit, ended = maxSafe, true
+	}
+	text = text[:min(len(text), limit+maxUnsafe)]
 	at, told := limit, ""
 	for i := range wordings {
 		if start, said, ok := wordings[i].find(text, at); ok {
-			at, told, found = start, said, true
+			at, told, ended = start, said, true
 		}
 	}
-	if start, said, ok := findSQLState(text, limit); ok && (!found || start <= at) {
-		at, told, found = start, said, true
+	if found && state <= at {
+		at, told, ended = state, code, true
 	}
-	return text[:at] + told, found
+	return text[:at] + told, ended
 }
 
 // find looks for w before limit.
 func (w *wording) find(text string, limit int) (at int, told string, ok bool) {
+	head := text[:min(len(text), limit+len(w.start)-1)] // where it may start before limit
 	for from := 0; from < limit; {
-		i := strings.Index(text[from:], w.start)
-		if i < 0 || from+i >= limit {
+		i := strings.Index(head[from:], w.start)
+		if i < 0 {
 			break
 		}
 		i += from
@@ -121,7 +153,7 @@ func (w *wording) find(text string, limit int) (at int, told string, ok bool) {
 		if isLetter(text[i]) && endsInWord(text[:i]) {
 			continue
 		}
-		told, ok = strings.TrimRight(w.start, " :(`'\""), true
+		told, ok = strings.TrimRight(w.start, " :({`'\""), true
 		if w.say != nil {
 			told, ok = w.say(text[i:])
 		}
@@ -257,7 +289,22 @@ func sayStrconv(s string) (string, bool) {
 
 // sayURL tells nothing of an address that holds a user or a query.
 func sayURL(s string) (string, bool) {
-	return "://?", strings.ContainsAny(s, "@?")
+	return "://?", strings.IndexByte(s, '@') >= 0 || strings.IndexByte(s, '?') >= 0
+}
+
+// sayPanic tells of the value of a panic only whether it was an error of PostgreSQL.
+func sayPanic(s string) (string, bool) {
+	value := s[len("panic: "):]
+	if at, told, ok := findSQLState(value, len(value)); ok && at == 0 {
+		return "panic: " + told, true
+	}
+	return "panic", true
+}
+
+// sayOutOfRange is for what PostgreSQL says of a number: value "7" is out of range
+// for type integer.
+func sayOutOfRange(s string) (string, bool) {
+	return "value out of range", strings.Contains(s, " is out of range for type ")
 }
 
 // sayKey is for the detail of a violated constraint: Key (column)=(value).

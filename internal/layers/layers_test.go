@@ -32,15 +32,16 @@ type layer struct {
 
 // layers has every package of the module, by its path below the module's.
 var layers = map[string]layer{
-	"errs":             {imports: []string{otelAPI}},
-	"internal/fakedb":  {},
-	"internal/layers":  {},
-	"internal/ledger":  {},
-	"internal/sqltext": {},
-	"metrics":          {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
-	"otdb":             {imports: []string{"errs", "internal/ledger", "internal/sqltext", "github.com/XSAM/otelsql", otelAPI}},
-	"telemetry":        {imports: []string{"metrics", otelAPI, "go.opentelemetry.io/contrib", "github.com/prometheus"}, sdk: true},
-	"worker":           {imports: []string{"errs", "internal/ledger", otelAPI}},
+	"errs":                {imports: []string{"internal/drivertext", otelAPI}},
+	"internal/drivertext": {},
+	"internal/fakedb":     {},
+	"internal/layers":     {},
+	"internal/ledger":     {},
+	"internal/sqltext":    {},
+	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
+	"otdb":                {imports: []string{"errs", "internal/drivertext", "internal/ledger", "internal/sqltext", "github.com/XSAM/otelsql", otelAPI}},
+	"telemetry":           {imports: []string{"metrics", otelAPI, "go.opentelemetry.io/contrib", "github.com/prometheus"}, sdk: true},
+	"worker":              {imports: []string{"errs", "internal/ledger", otelAPI}},
 }
 
 // goPackage is what the test needs of an entry of go list's output.

@@ -2,6 +2,8 @@
 // tests: the module does not depend on it.
 package sqlite
 
+import "fmt"
+
 // Error is what the library says.
 type Error struct {
 	msg  string
@@ -15,3 +17,14 @@ func (e *Error) Error() string { return e.msg }
 
 // Code returns the extended result code.
 func (e *Error) Code() int { return e.code }
+
+// ErrorCode and ExtendedErrorCode are codes that ncruces/go-sqlite3 returns as
+// errors by themselves.
+type (
+	ErrorCode         uint8
+	ExtendedErrorCode uint16
+)
+
+func (e ErrorCode) Error() string { return fmt.Sprintf("sqlite3: %d", e) }
+
+func (e ExtendedErrorCode) Error() string { return fmt.Sprintf("sqlite3: %d", e) }
