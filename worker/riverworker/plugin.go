@@ -48,6 +48,6 @@ func New(opts ...Option) *Plugin {
 // guard, deferred, keeps a panic of telemetry from the application.
 func guard(doing string) {
 	if v := recover(); v != nil {
-		otel.Handle(fmt.Errorf("riverworker: panic while %s: %v\n%s", doing, v, debug.Stack()))
+		otel.Handle(fmt.Errorf("riverworker: panic while %s: a %T\n%s", doing, v, debug.Stack()))
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/trace"
@@ -285,4 +287,19 @@ func TestInsertWithoutRows(t *testing.T) {
 	want := inserted("")
 	delete(want.attributes, "messaging.message.id")
 	o.expect(want)
+}
+
+// What a panic of telemetry held is not reported.
+func TestGuardTellsNoValue(t *testing.T) {
+	previous := otel.GetErrorHandler()
+	defer otel.SetErrorHandler(previous)
+	var reported []string
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { reported = append(reported, err.Error()) }))
+	func() {
+		defer guard("testing")
+		panic("hunter2-" + "canary")
+	}()
+	if len(reported) != 1 || !strings.HasPrefix(reported[0], "riverworker: panic while testing: a string\n") || strings.Contains(reported[0], "hunter2-canary") {
+		t.Errorf("reported %q", reported)
+	}
 }
