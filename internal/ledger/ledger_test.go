@@ -133,12 +133,12 @@ func TestInit(t *testing.T) {
 
 func TestRepeated(t *testing.T) {
 	l := New(nil, "load")
-	for summary, n := range map[string]int{"SELECT a": 3, "SELECT b": 5, "SELECT c": 3, "SELECT d": 2, "": 9} {
+	for summary, n := range map[string]int{"SELECT a": 3, "SELECT b": 5, "SELECT c": 3, "SELECT d": 2, "COPY a": 9, "copy b": 9, "COPY": 5, "": 9} {
 		for range n {
 			l.Record(stmt(summary, 0))
 		}
 	}
-	want := []Statement{{"SELECT b", 5}, {"SELECT a", 3}, {"SELECT c", 3}}
+	want := []Statement{{"COPY", 5}, {"SELECT b", 5}, {"SELECT a", 3}, {"SELECT c", 3}}
 	if got := l.Repeated(3); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

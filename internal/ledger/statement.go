@@ -3,6 +3,7 @@ package ledger
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,6 +28,12 @@ type statement struct {
 	slowest time.Duration
 }
 
+// isCopy reports whether a summary is that of a COPY.
+func isCopy(summary string) bool {
+	const operation = "COPY "
+	return len(summary) > len(operation) && strings.EqualFold(summary[:len(operation)], operation)
+}
+
 // statement returns the account of a summary, or nil if there is room for no
 // further one. The caller holds l.mu.
 func (l *Ledger) statement(summary string) *statement {
@@ -49,7 +56,8 @@ func (l *Ledger) statement(summary string) *statement {
 }
 
 // Repeated returns the statements that ran at least n times, the most frequent
-// first. Statements without a summary are left out: they cannot be told apart.
+// first. Statements without a summary are left out: they cannot be told apart. So
+// is COPY, which lib/pq executes once for each row: it is the remedy already.
 func (l *Ledger) Repeated(n int64) []Statement {
 	if l == nil {
 		return nil
@@ -61,7 +69,7 @@ func (l *Ledger) Repeated(n int64) []Statement {
 	}
 	var out []Statement
 	for summary, s := range l.statements {
-		if summary != "" && s.count > 0 && s.count >= n {
+		if summary != "" && s.count > 0 && s.count >= n && !isCopy(summary) {
 			out = append(out, Statement{summary, s.count})
 		}
 	}
