@@ -74,8 +74,8 @@ func parsePostgresURL(dsn string) (f dsnFields, ok bool) {
 }
 
 // dsnPostgresFields puts settings of libpq together. host, hostaddr and port may
-// be lists, one entry a server. With both host and hostaddr it fails: libpq
-// connects to the latter, and pgx to the former.
+// be lists, one entry a server. libpq connects to hostaddr, which pgx does not
+// look at: with it alone the server is unknown, and with both it fails.
 func dsnPostgresFields(host, hostaddr, port, database string) (f dsnFields, ok bool) {
 	f.addNamespace(database)
 	names := splitDSNList(host)
@@ -88,7 +88,7 @@ func dsnPostgresFields(host, hostaddr, port, database string) (f dsnFields, ok b
 	if len(names) > 0 && len(addrs) > 0 {
 		return f, false
 	}
-	names = append(names, addrs...)
+	names = append(names, make([]string, len(addrs))...)
 	ports := splitDSNList(port)
 	if len(ports) > 1 && len(ports) != len(names) {
 		return f, false

@@ -25,13 +25,18 @@ func parseSQLServerDSN(dsn string) (dsnFields, bool) {
 	var ok bool
 	if list, odbc := strings.CutPrefix(dsn, "odbc:"); odbc {
 		settings, ok = parseSQLServerList(list, nil, cutODBCValue)
+		ok = ok && !strings.ContainsAny(settings["server"], ":,") // all of it is a name to the driver
 	} else {
 		settings, ok = parseSQLServerList(dsn, dsnADONames, cutADOValue)
 	}
 	if !ok {
 		return dsnFields{}, false
 	}
-	return dsnSQLServerFields(settings["server"], settings["port"], settings["database"])
+	f, ok := dsnSQLServerFields(settings["server"], settings["port"], settings["database"])
+	if settings["failoverpartner"] != "" && ok {
+		f.hosts = []dsnHost{{}} // one of two
+	}
+	return f, ok
 }
 
 // parseSQLServerURL reads sqlserver://user:password@host:port/instance?database=x.
@@ -51,11 +56,9 @@ func parseSQLServerURL(dsn string) (f dsnFields, ok bool) {
 // dsnSQLServerFields puts the settings of a list together. The server may be
 // tcp:host\instance,port.
 func dsnSQLServerFields(server, port, database string) (f dsnFields, ok bool) {
-	for _, protocol := range []string{"tcp:", "admin:"} {
-		if rest, ok := strings.CutPrefix(server, protocol); ok {
-			server = rest
-			break
-		}
+	server, admin := strings.CutPrefix(server, "admin:")
+	if !admin {
+		server = strings.TrimPrefix(server, "tcp:")
 	}
 	server, own, found := strings.Cut(server, ",")
 	if found {
@@ -63,6 +66,9 @@ func dsnSQLServerFields(server, port, database string) (f dsnFields, ok bool) {
 			return f, false
 		}
 		port = own
+	}
+	if admin {
+		port = "1434" // whatever else is said
 	}
 	host, instance, _ := strings.Cut(server, `\`)
 	if host == "." || strings.EqualFold(host, "(local)") {
