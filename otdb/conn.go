@@ -320,6 +320,9 @@ func legacyValues(ctx context.Context, args []driver.NamedValue) ([]driver.Value
 // begun.
 func (o *operation) finish(err error, returned bool) {
 	if o.descriptor == nil {
+		if err != nil {
+			remember(err)
+		}
 		return
 	}
 	out := outcome{err: err, returned: unknown, affected: unknown}

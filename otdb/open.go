@@ -53,6 +53,7 @@ func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 func lookUp(driverName, dsn string) (driver.Driver, error) {
 	db, err := sql.Open(driverName, dsn)
 	if err != nil {
+		remember(err)
 		return nil, err
 	}
 	defer func() {

@@ -5,9 +5,11 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -17,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/drivertext"
 	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
@@ -157,6 +160,7 @@ func (o *operation) end(out *outcome) (length time.Duration) {
 	if out.err != nil {
 		class := errs.Classify(out.err)
 		out.class = &class
+		remember(out.err)
 	}
 	length = o.report(out)
 	if o.ledger != nil {
@@ -327,6 +331,15 @@ func (db *database) errorText(err error) (text string) {
 	return db.cfg.errorText(err)
 }
 
+// remember tells package errs that err is the driver's, where that does not show:
+// whoever returns it from a task would export its text as the application's own.
+func remember(err error) {
+	defer func() { _ = recover() }() // err's own method may panic; errs has catered for that
+	if safe := errs.DriverMessage(err); safe != errs.Message(err) {
+		drivertext.Remember(err.Error(), safe)
+	}
+}
+
 // startOptions returns the options of the span for a call of st.
 func (db *database) startOptions(st *statement, args []driver.NamedValue) []trace.SpanStartOption {
 	if len(args) == 0 {
@@ -338,17 +351,29 @@ func (db *database) startOptions(st *statement, args []driver.NamedValue) []trac
 	return db.parameters(st.withArguments, args)
 }
 
-// parameters appends the arguments that the user allowed to be recorded.
+// parameters appends the arguments that the user allowed to be recorded. Drivers
+// that convert arguments themselves, such as pgx, let any Go value through to here:
+// of those that are none of database/sql's nothing is told. To print one could run
+// the application's own methods, race with it, or show what its Value method hides.
 func (db *database) parameters(opts []trace.SpanStartOption, args []driver.NamedValue) (out []trace.SpanStartOption) {
 	defer reportPanic("the function given to WithQueryParameters", func() { out = opts })
 	var kv []attribute.KeyValue
-	for i := range args {
-		key := args[i].Name
+	first := 0
+	for first < len(args) && isCallOption(args[first].Value) {
+		first++
+	}
+	for i := range args[first:] {
+		arg := &args[first+i]
+		text, ok := parameterText(arg.Value)
+		if !ok {
+			continue
+		}
+		key := arg.Name
 		if key == "" {
-			key = strconv.Itoa(args[i].Ordinal - 1)
+			key = strconv.Itoa(arg.Ordinal - 1 - first)
 		}
 		if db.cfg.parameters(key) {
-			kv = append(kv, semconv.DBQueryParameter(key, parameterText(args[i].Value)))
+			kv = append(kv, semconv.DBQueryParameter(key, text))
 		}
 	}
 	if kv == nil {
@@ -357,21 +382,33 @@ func (db *database) parameters(opts []trace.SpanStartOption, args []driver.Named
 	return append(opts[:len(opts):len(opts)], trace.WithAttributes(kv...))
 }
 
-// parameterText formats an argument.
-// Like a text, it is exported as valid UTF-8 and cut where it is very long.
-func parameterText(v driver.Value) string {
+// isCallOption reports whether an argument is one of those that pgx takes for the
+// way to run the statement, in front of its arguments.
+func isCallOption(v any) bool {
+	if v == nil {
+		return false
+	}
+	t := reflect.TypeOf(v)
+	return strings.HasPrefix(t.PkgPath(), "github.com/jackc/pgx/") && strings.HasPrefix(t.Name(), "Query")
+}
+
+// parameterText formats an argument, and returns false for what is no value of
+// database/sql or a number of Go's own. Like a text, it is exported as valid UTF-8
+// and cut where it is very long.
+func parameterText(v any) (string, bool) {
 	switch v := v.(type) {
 	case nil:
-		return "NULL"
+		return "NULL", true
 	case string:
-		return sqltext.Truncate(v)
+		return sqltext.Truncate(v), true
 	case []byte:
-		return sqltext.Truncate(string(v[:min(len(v), 2*sqltext.MaxText)]))
+		return sqltext.Truncate(string(v[:min(len(v), 2*sqltext.MaxText)])), true
 	case time.Time:
-		return v.Format(time.RFC3339Nano)
-	default:
-		return sqltext.Truncate(fmt.Sprint(v))
+		return v.Format(time.RFC3339Nano), true
+	case bool, int64, float64, int, int8, int16, int32, uint, uint8, uint16, uint32, uint64, float32:
+		return fmt.Sprint(v), true
 	}
+	return "", false
 }
 
 // reportPanic, deferred, keeps a panic of a function that the user gave from

@@ -236,6 +236,11 @@ func WithQueryText(q QueryText) Option {
 // db.query.parameter.<key>. The key is a named argument's name, else the
 // argument's position counted from 0. By default no argument is recorded. The
 // function may be called concurrently.
+//
+// What is recorded is what the driver gets. Most drivers leave the conversion of
+// arguments to database/sql. With one that converts by itself, such as pgx, only
+// strings, bytes, times, numbers, booleans and nil are recorded: not pointers, types
+// with a Value method, slices, or pgx.NamedArgs.
 func WithQueryParameters(allow func(key string) bool) Option {
 	return optionFunc(func(c *config) { c.parameters = allow })
 }

@@ -73,8 +73,23 @@ func (db *database) scan(query string) *statement {
 		text = semconv.DBQueryText(sqltext.Truncate(query))
 		st.withArguments = startOptions(append(base, text))
 	}
+	if !db.preparesAsWritten(r) {
+		text = semconv.DBQueryText(r.Text)
+	}
 	st.prepareSpan = startOptions(append(prepareStart, text))
 	return st
+}
+
+// preparesAsWritten reports whether a placeholder alone, without arguments, shows
+// that a text is parameterised. Where variables look like placeholders it does not,
+// nor in a script, in which another statement may hold the values.
+func (db *database) preparesAsWritten(r sqltext.Result) bool {
+	switch db.dialect {
+	case sqltext.PostgreSQL, sqltext.MySQL, sqltext.SQLite:
+		return !strings.Contains(r.Summary, "; ")
+	default:
+		return false
+	}
 }
 
 // statementCache holds statements by their text. It is set-associative: a

@@ -2,11 +2,17 @@ package otdb
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
@@ -14,8 +20,68 @@ import (
 // An attribute that is no valid UTF-8 makes exporters drop the whole batch.
 func TestParametersAreValidText(t *testing.T) {
 	for _, v := range []driver.Value{[]byte{0xff, 0xfe}, "\xff", strings.Repeat("é", sqltext.MaxText), []byte(strings.Repeat("x", 1<<20))} {
-		if got := parameterText(v); !utf8.ValidString(got) || len(got) > sqltext.MaxText {
+		if got, _ := parameterText(v); !utf8.ValidString(got) || len(got) > sqltext.MaxText {
 			t.Errorf("%d bytes, valid: %v", len(got), utf8.ValidString(got))
+		}
+	}
+}
+
+// pgx lets any Go value through. What is none of database/sql's is not printed:
+// neither its methods nor its fields may come into it.
+func TestParametersOfDriversThatConvert(t *testing.T) {
+	values := []driver.Value{
+		pgx.QueryExecModeSimpleProtocol, pgx.QueryResultFormats{1}, // two that are no arguments
+		"text", hidden{"canary"}, &hidden{"canary"}, (*hidden)(nil), pgx.NamedArgs{"password": "canary"}, []string{"canary"},
+		new("canary"), sql.NullString{String: "canary", Valid: true}, map[string]int{"canary": 1}, int32(7), uint8(8), float32(0.5), true, nil,
+	}
+	args := make([]driver.NamedValue, len(values))
+	for i, v := range values {
+		args[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	}
+	var asked []string
+	db := observed(t, WithQueryParameters(func(key string) bool {
+		asked = append(asked, key)
+		return key != "10"
+	}))
+	config := trace.NewSpanStartConfig(db.parameters(nil, args)...)
+	got := attribute.NewSet(config.Attributes()...)
+	want := attribute.NewSet(
+		attribute.String("db.query.parameter.0", "text"), attribute.String("db.query.parameter.9", "7"),
+		attribute.String("db.query.parameter.11", "0.5"), attribute.String("db.query.parameter.12", "true"),
+		attribute.String("db.query.parameter.13", "NULL"),
+	)
+	if !got.Equals(&want) {
+		t.Errorf("recorded %v", config.Attributes())
+	}
+	if want := []string{"0", "9", "10", "11", "12", "13"}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
+	}
+}
+
+// hidden says to the database what must not be known of it.
+type hidden struct{ plain string }
+
+func (hidden) Value() (driver.Value, error) { return "***", nil }
+
+func (h hidden) String() string { panic("not printed: " + h.plain) }
+
+// A variable of a script is no placeholder: without arguments nothing shows that
+// the text is parameterised.
+func TestPreparedScripts(t *testing.T) {
+	for _, test := range []struct{ system, query, want string }{
+		{"microsoft.sql_server", "DECLARE @pw nvarchar(50) = N'canary'; EXEC dbo.set_pw @pw", "DECLARE @pw nvarchar(?) = ?; EXEC dbo.set_pw @pw"},
+		{"microsoft.sql_server", "SELECT name FROM users WHERE id = @p1 AND kind = 'a'", "SELECT name FROM users WHERE id = @p1 AND kind = ?"},
+		{"oracle.db", "BEGIN :new.pw := 'canary'; END;", "BEGIN :new.pw := ?; END;"},
+		{"other_sql", "SELECT * FROM docs WHERE data ? 'canary'", "SELECT * FROM docs WHERE data ? ?"},
+		{"postgresql", "PREPARE q AS SELECT $1; EXECUTE q('canary')", "PREPARE q AS SELECT $1; EXECUTE q(?)"},
+		{"postgresql", "SELECT name FROM users WHERE id = $1 AND kind = 'a'", "SELECT name FROM users WHERE id = $1 AND kind = 'a'"},
+		{"mysql", "SELECT name FROM users WHERE id = ? AND kind = 'a'", "SELECT name FROM users WHERE id = ? AND kind = 'a'"},
+		{"sqlite", "SELECT name FROM users WHERE id = :id AND kind = 'a'", "SELECT name FROM users WHERE id = :id AND kind = 'a'"},
+	} {
+		config := trace.NewSpanStartConfig(observed(t, WithSystem(test.system)).statement(test.query).prepareSpan...)
+		set := attribute.NewSet(config.Attributes()...)
+		if got, _ := set.Value("db.query.text"); got.AsString() != test.want {
+			t.Errorf("%s: %s\n got %q\nwant %q", test.system, test.query, got.AsString(), test.want)
 		}
 	}
 }

@@ -238,6 +238,80 @@ var canaryCalls = map[string]func(ctx context.Context, db *sql.DB, secret string
 	},
 }
 
+// chatty is a driver that says whatever it was given in errors without a type of
+// its own, as many a driver does.
+type chatty struct{}
+
+func (chatty) Open(string) (driver.Conn, error) { return nil, errors.New("never called") }
+
+func (chatty) OpenConnector(dsn string) (driver.Connector, error) {
+	if strings.HasPrefix(dsn, "unreadable:") {
+		return nil, fmt.Errorf("default addr for network '%s' unknown", dsn)
+	}
+	return chattyConnector(dsn), nil
+}
+
+type chattyConnector string
+
+func (c chattyConnector) Connect(context.Context) (driver.Conn, error) {
+	if strings.HasPrefix(string(c), "unreachable:") {
+		return nil, errors.New("cannot log in with " + string(c))
+	}
+	return chattyConn{}, nil
+}
+
+func (chattyConnector) Driver() driver.Driver { return chatty{} }
+
+type chattyConn struct{}
+
+func (chattyConn) Prepare(query string) (driver.Stmt, error) {
+	return nil, errors.New("what is " + query + " meant to be?")
+}
+
+func (chattyConn) Close() error { return nil }
+
+func (chattyConn) Begin() (driver.Tx, error) { return nil, errors.New("not supported") }
+
+func init() { sql.Register("chatty", chatty{}) }
+
+func chattyQuery(ctx context.Context, dsn, query string, opts ...otdb.Option) error {
+	db, err := otdb.Open("chatty", dsn, append(opts, canaryOptions...)...)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return queryAll(ctx, db, query)
+}
+
+func init() {
+	const unconnected = otdb.DefaultOperations &^ otdb.OperationConnect &^ otdb.OperationPrepare
+	calls := map[string]func(ctx context.Context, secret string) error{
+		"a chatty driver's DSN":     func(ctx context.Context, secret string) error { return chattyQuery(ctx, "unreadable:"+secret, "") },
+		"a chatty driver's log-in":  func(ctx context.Context, secret string) error { return chattyQuery(ctx, "unreachable:"+secret, "") },
+		"a chatty driver's PREPARE": func(ctx context.Context, secret string) error { return chattyQuery(ctx, "", "SELECT '"+secret+"'") },
+		"a chatty driver's log-in, not traced": func(ctx context.Context, secret string) error {
+			return chattyQuery(ctx, "unreachable:"+secret, "", otdb.WithOperations(unconnected))
+		},
+		"a chatty driver's PREPARE, not traced": func(ctx context.Context, secret string) error {
+			return chattyQuery(ctx, "", "SELECT '"+secret+"'", otdb.WithOperations(unconnected))
+		},
+	}
+	for name, call := range calls {
+		for how, format := range map[string]string{"": "", ", wrapped": "load: %w", ", formatted": "load: %v, giving up", ", quoted": "load: %q"} {
+			canaryCalls[name+how] = func(ctx context.Context, _ *sql.DB, secret string) error {
+				err := call(ctx, secret)
+				if err == nil || !strings.Contains(err.Error(), secret) {
+					panic("the driver does not say what it was given")
+				}
+				if format != "" {
+					return fmt.Errorf(format, err)
+				}
+				return err
+			}
+		}
+	}
+}
+
 type failingValuer struct{ err error }
 
 func (v failingValuer) Value() (driver.Value, error) { return nil, v.err }
