@@ -87,6 +87,7 @@ type renderer struct {
 // replacement is a text that must not be told, and what to say instead.
 type replacement struct {
 	raw, safe string
+	quotes    bool // raw is not the application's
 }
 
 // rendered is the safe text of one error.
@@ -142,7 +143,7 @@ func (r *renderer) render(err error, depth int) rendered {
 	}
 	text.safe = cut(text.safe, maxSafe)
 	if text.raw != text.safe {
-		r.unsafe = append(r.unsafe, replacement{text.raw, text.safe})
+		r.unsafe = append(r.unsafe, replacement{text.raw, text.safe, failed || info.isLibrary()})
 	}
 	if info.shape != shapeNone || info.origin == originDriver {
 		r.forbidFields(err, info)
@@ -249,7 +250,8 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 		return inner // the text is the library's, which put its own error around it
 	}
 	if said, cut := r.said(raw); !more && !cut && locatable(raw, texts) {
-		if safe, ok := replace(raw, append(r.unsafe[first:len(r.unsafe):len(r.unsafe)], said...)); ok && (safe != "" || raw == "") {
+		unsafe := append(r.unsafe[first:len(r.unsafe):len(r.unsafe)], said...)
+		if safe, own, ok := replace(raw, unsafe); ok && (safe != "" || raw == "") && !repeats(own, unsafe) {
 			return safe
 		}
 	}
@@ -266,7 +268,7 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 // of it is not known.
 func (r *renderer) said(raw string) (list []replacement, cut bool) {
 	for _, t := range drivertext.Within(raw) {
-		list = append(list, replacement{t.Raw, t.Safe})
+		list = append(list, replacement{t.Raw, t.Safe, true})
 		cut = cut || t.Cut
 	}
 	return list, cut
@@ -302,7 +304,7 @@ func locatable(raw string, texts []rendered) bool {
 func (r *renderer) forbidFields(err error, info *typeInfo) {
 	for _, path := range info.quoting {
 		if s := fieldText(err, path); s != "" {
-			r.unsafe = append(r.unsafe, replacement{s, "?"})
+			r.unsafe = append(r.unsafe, replacement{s, "?", true})
 		}
 	}
 }
@@ -319,23 +321,24 @@ type span struct {
 }
 
 // replace returns raw with every replacement made, and with what is recognised by
-// its wording dropped. It returns false if there is too much to replace.
-func replace(raw string, unsafe []replacement) (string, bool) {
+// its wording dropped; and what it kept of raw. It returns false if there is too
+// much to replace.
+func replace(raw string, unsafe []replacement) (safe, own string, ok bool) {
 	if len(raw) > maxUnsafe && len(unsafe) > 0 {
-		return "", false
+		return "", "", false
 	}
 	var spans []span
 	for _, u := range slices.Backward(unsafe) { // outer errors first: for the same text theirs counts
 		var ok bool
 		if spans, ok = find(spans, raw, u.raw, u.safe); !ok {
-			return "", false
+			return "", "", false
 		}
 		quoted := strconv.Quote(u.raw) // as %q prints it
 		if quoted = quoted[1 : len(quoted)-1]; quoted == u.raw {
 			continue
 		}
 		if spans, ok = find(spans, raw, quoted, u.safe); !ok {
-			return "", false
+			return "", "", false
 		}
 	}
 	slices.SortStableFunc(spans, func(a, b span) int {
@@ -344,7 +347,7 @@ func replace(raw string, unsafe []replacement) (string, bool) {
 		}
 		return cmp.Compare(b.end, a.end)
 	})
-	var out strings.Builder
+	var out, kept strings.Builder
 	at := 0
 	for i := 0; i < len(spans); {
 		s := spans[i]
@@ -353,15 +356,48 @@ func replace(raw string, unsafe []replacement) (string, bool) {
 		}
 		before, ended := dropQuoted(raw[at:], s.start-at)
 		out.WriteString(before)
+		kept.WriteString(before)
 		if ended || out.Len() > maxSafe {
-			return out.String(), true
+			return out.String(), kept.String(), true
 		}
 		out.WriteString(s.safe)
+		kept.WriteByte(0)
 		at = s.end
 	}
 	rest, _ := dropQuoted(raw[at:], len(raw)-at)
 	out.WriteString(rest)
-	return out.String(), true
+	kept.WriteString(rest)
+	return out.String(), kept.String(), true
+}
+
+// How much of a text that must not be told shows that another one repeats it: so
+// much at a time is looked for, at every so many bytes.
+const (
+	repeatedPart = 16
+	repeatedStep = 8
+)
+
+// repeats reports whether own, what is left of an application's text, has a part of
+// a text in it that must not be told: an application may have changed a copy, in
+// case, white space or length, beside the error that it wraps.
+func repeats(own string, unsafe []replacement) bool {
+	if len(own) < repeatedPart {
+		return false
+	}
+	plain := func(s string) string { return strings.Join(strings.Fields(strings.ToLower(s)), " ") }
+	own = plain(own)
+	for _, u := range unsafe {
+		if !u.quotes || len(u.raw) < repeatedPart {
+			continue
+		}
+		raw := plain(cut(u.raw, maxSafe))
+		for i := 0; i+repeatedPart <= len(raw); i += repeatedStep {
+			if strings.Contains(own, raw[i:i+repeatedPart]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // find adds to spans each place where s holds part.

@@ -520,3 +520,17 @@ func TestClassifyMySQLState(t *testing.T) {
 		checkClass(t, &mysql.MyError{Code: test.number, State: test.state}, want)
 	}
 }
+
+// A changed copy of a driver's text beside the error itself.
+func TestMessageChangedCopies(t *testing.T) {
+	dup := my(1062, "Duplicate entry '"+canary+"' for key 'users.email'")
+	dupText := errs.Message(dup)
+	pg := &pgconn.PgError{Severity: "ERROR", Code: "22003", Message: `value "` + canary + `" is out of range for type integer`}
+	checkMessages(t, []message{
+		{"lower case", fmt.Errorf("load: %s: %w", strings.ToLower(dup.Error()), dup), dupText},
+		{"upper case", fmt.Errorf("load: %s: %w", strings.ToUpper(pg.Error()), pg), "load: " + errs.Message(pg)},
+		{"cut", fmt.Errorf("load: %.45s…: %w", dup.Error(), dup), "load: constraint (1062): duplicate key"},
+		{"white space", fmt.Errorf("load: %s: %w", strings.ReplaceAll(dup.Error(), " ", "  "), dup), dupText},
+		{"own words twice", fmt.Errorf("failed to load the batch: %w", fmt.Errorf("failed to load the batch: %w", dup)), "failed to load the batch: failed to load the batch: " + dupText},
+	})
+}
