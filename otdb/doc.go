@@ -18,7 +18,8 @@
 // db.query.text, all known when the span starts so that samplers see them, and
 // db.response.status_code and error.type at its end. otdb.driver.duration is
 // the time inside the driver, in seconds, where the consumer of the rows made
-// the span at least a millisecond longer than that.
+// the span at least a millisecond longer than that. In a task it is exact, and
+// elsewhere for the call and the first rows; later ones are sampled.
 //
 // The lifecycle operations CONNECT, BEGIN, COMMIT, ROLLBACK and PREPARE, and on
 // demand PING and RESET_SESSION, are spans of those names.

@@ -20,7 +20,9 @@ import (
 // of their gaps are measured.
 //
 // Rows that something else than their consumer may end (a context, a task) must
-// know when the driver was called last: behind each of them the clock is read.
+// know when the driver was called last: behind each of them the clock is read. In a
+// task all gaps are measured: a pause that was missed would be told as a slow
+// statement, and as time that the task spent in its databases.
 const (
 	exactRows   = 2
 	sampledRows = 128
@@ -125,7 +127,7 @@ func (it *iteration) opened(raw driver.Rows) driver.Rows {
 	if it.split || it.endable {
 		it.last = op.db.now()
 		it.gap = it.split
-		it.exact = it.split && op.watched.Load()
+		it.exact = it.split && (op.ledger != nil || op.watched.Load())
 		it.nextRow = 1
 	} else {
 		it.nextRow = math.MaxInt64

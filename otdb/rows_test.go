@@ -55,29 +55,41 @@ func TestMetricsDoNotDependOnSampling(t *testing.T) {
 }
 
 // A consumer that puts rows together and works on many at once is slow rarely,
-// and for long. The first time is seen only when it has passed.
+// and for long. Without a task the first time is seen only when it has passed. A
+// task is told neither of a slow statement nor of time in its databases.
 func TestConsumerOfBatches(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fake := fakeOf(fakedb.Modern)
-		fake.Results = manyRows(1000)
-		db, spans := observe(t, fake)
-		l := ledger.New(nil, "task")
-		rows := must(db.QueryContext(ledger.NewContext(t.Context(), l), "SELECT"))
-		for range 10 {
-			read(t, rows, 100, 0)
-			time.Sleep(50 * time.Millisecond)
-		}
-		for rows.Next() {
-		}
-		span := only(t, spans)
-		ends(t, span, 500*time.Millisecond, "")
-		if got := attributeOf(span, "otdb.driver.duration"); got != "0.05" {
-			t.Errorf("otdb.driver.duration is %s", got)
-		}
-		if got := l.Totals().Duration; got != 50*time.Millisecond {
-			t.Errorf("the ledger has %v", got)
-		}
-	})
+	for _, test := range []struct {
+		name   string
+		ledger *ledger.Ledger
+		want   string
+	}{{"task", ledger.New(nil, "task"), "0"}, {"no task", nil, "0.05"}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakeOf(fakedb.Modern)
+				fake.Results = manyRows(1000)
+				db, spans := observe(t, fake)
+				ctx := t.Context()
+				if test.ledger != nil {
+					ctx = ledger.NewContext(ctx, test.ledger)
+				}
+				rows := must(db.QueryContext(ctx, "SELECT"))
+				for range 10 {
+					read(t, rows, 100, 0)
+					time.Sleep(50 * time.Millisecond)
+				}
+				for rows.Next() {
+				}
+				span := only(t, spans)
+				ends(t, span, 500*time.Millisecond, "")
+				if got := attributeOf(span, "otdb.driver.duration"); got != test.want {
+					t.Errorf("otdb.driver.duration is %s", got)
+				}
+				if got := test.ledger.Totals().Duration; got != 0 {
+					t.Errorf("the ledger has %v", got)
+				}
+			})
+		})
+	}
 }
 
 // A consumer that becomes slow behind the first rows is slow where nobody looks.
