@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"reflect"
+	"slices"
 )
 
 // conn is a connection. What it claims to implement beyond these methods is
@@ -29,7 +30,7 @@ type conn struct {
 
 	latest  *statement
 	tx      *tx        // the open transaction
-	skipped *skipped   // the statement that raw skipped, until it is executed
+	skipped []*skipped // the statements that raw skipped, until they are prepared; oldest first
 	spare   *iteration // for the next query
 }
 
@@ -82,7 +83,7 @@ func (c *conn) statement(query string) *statement {
 
 // Close implements driver.Conn.
 func (c *conn) Close() error {
-	c.settle()
+	c.abandonSkipped()
 	return c.raw.Close()
 }
 
@@ -101,7 +102,6 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 	if !ok {
 		return nil // as database/sql takes it
 	}
-	c.settle()
 	if c.db.cfg.operations&OperationPing == 0 {
 		return pinger.Ping(ctx)
 	}
@@ -115,7 +115,7 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 
 // resetSession is ResetSession where raw has it.
 func (c *conn) resetSession(ctx context.Context) (err error) {
-	c.settle()
+	c.abandonSkipped()
 	c.tx = nil
 	if c.db.cfg.operations&OperationResetSession == 0 {
 		return c.raw.(driver.SessionResetter).ResetSession(ctx)
@@ -144,7 +144,6 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (_ driver.Tx,
 			return nil, errors.New("sql: driver does not support read-only transactions")
 		}
 	}
-	c.settle()
 	var op operation
 	callCtx := ctx
 	if d := c.db.begin; d != nil {
@@ -184,14 +183,13 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 	return c.PrepareContext(context.Background(), query)
 }
 
-// PrepareContext implements driver.ConnPrepareContext. If raw has just skipped
-// the same statement, it is a part of that one's operation. Otherwise it is an
+// PrepareContext implements driver.ConnPrepareContext. If raw has skipped the
+// same statement, it is a part of that one's operation. Otherwise it is an
 // operation of its own.
 func (c *conn) PrepareContext(ctx context.Context, query string) (s driver.Stmt, err error) {
-	if sk := c.skipped; sk != nil && sk.is(ctx, query) {
+	if sk := c.takeSkipped(ctx, query); sk != nil {
 		return c.prepareSkipped(ctx, sk)
 	}
-	c.settle()
 	st := c.statement(query)
 	var op operation
 	callCtx := ctx
@@ -233,14 +231,13 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 			return nil, err
 		}
 	}
-	c.settle()
 	st := c.statement(query)
 	var op operation
 	callCtx := op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
 	returned := false
 	defer func() {
 		if err == driver.ErrSkip { //nolint:errorlint // database/sql compares it so
-			c.skipped = &skipped{operation: op, ctx: ctx, query: query}
+			c.keepSkipped(&skipped{operation: op, ctx: ctx, query: query})
 			return
 		}
 		op.finishExec(res, err, returned)
@@ -266,7 +263,6 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 			return nil, err
 		}
 	}
-	c.settle()
 	st := c.statement(query)
 	it := c.newIteration()
 	callCtx := it.op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
@@ -274,7 +270,7 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	defer func() {
 		switch {
 		case err == driver.ErrSkip: //nolint:errorlint // database/sql compares it so
-			c.skipped = &skipped{operation: it.op, ctx: ctx, query: query}
+			c.keepSkipped(&skipped{operation: it.op, ctx: ctx, query: query})
 			it.release()
 		case err != nil || !returned:
 			it.failed(err, returned)
@@ -358,47 +354,74 @@ func rowsAffected(res driver.Result) (n int64) {
 // skipped is the operation of a statement whose fast path raw has skipped with
 // ErrSkip. database/sql goes on by preparing and executing the same statement
 // on the same connection, in which the operation goes on too.
+//
+// It does so whatever happens, but in between it gives the connection free:
+// goroutines that share a transaction or a single connection may use it for
+// anything, such as statements that are skipped too, pings and transactions.
+// None of that says that nobody goes on with a statement. Only a program that
+// calls the driver itself comes to that.
 type skipped struct {
 	operation
 	ctx   context.Context // that database/sql called with
 	query string
 }
 
-// is reports whether a call of PrepareContext goes on with the statement.
-func (s *skipped) is(ctx context.Context, query string) bool {
-	return s.query == query && sameContext(s.ctx, ctx)
+// maxSkipped is how many statements a connection keeps: far more than there are
+// goroutines to share it.
+const maxSkipped = 256
+
+// keepSkipped keeps a statement until it is prepared.
+func (c *conn) keepSkipped(sk *skipped) {
+	if len(c.skipped) == maxSkipped {
+		c.skipped[0].abandon()
+		c.skipped = slices.Delete(c.skipped, 0, 1)
+	}
+	c.skipped = append(c.skipped, sk)
 }
 
-// sameContext reports whether a and b are the same. Contexts need not be
-// comparable: those that are not count as the same if they are of one type,
-// since they come from two calls that follow each other on one connection.
-func sameContext(a, b context.Context) bool {
-	ta := reflect.TypeOf(a)
-	if ta != reflect.TypeOf(b) {
-		return false
+// takeSkipped returns the oldest statement that a call of PrepareContext goes on
+// with, or nil.
+func (c *conn) takeSkipped(ctx context.Context, query string) *skipped {
+	for i, sk := range c.skipped {
+		if sk.query == query && sameContext(sk.ctx, ctx) {
+			c.skipped = slices.Delete(c.skipped, i, i+1)
+			return sk
+		}
 	}
-	if ta != nil && ta.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable() {
-		return true
-	}
-	return a == b
+	return nil
 }
 
-// settle ends the operation of a statement that was skipped and then not
-// executed. It is called whenever the connection is used for something else.
-func (c *conn) settle() {
-	if s := c.skipped; s != nil {
-		c.skipped = nil
-		s.abandon()
+// abandonSkipped ends the operations of the statements that nobody went on with.
+// It is called when nobody can any more: the connection is closed, or comes from
+// the pool and is reset.
+func (c *conn) abandonSkipped() {
+	for _, sk := range c.skipped {
+		sk.abandon()
 	}
+	clear(c.skipped)
+	c.skipped = c.skipped[:0] // for the next one without an allocation
 }
 
 func (s *skipped) abandon() {
 	s.end(&outcome{class: abandoned, returned: unknown, affected: unknown})
 }
 
+// sameContext reports whether a and b are the same. Contexts need not be
+// comparable: those that are not count as the same if they are of one type and
+// end together.
+func sameContext(a, b context.Context) bool {
+	ta := reflect.TypeOf(a)
+	if ta != reflect.TypeOf(b) {
+		return false
+	}
+	if ta != nil && ta.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable() {
+		return a.Done() == b.Done()
+	}
+	return a == b
+}
+
 // prepareSkipped is PrepareContext for a statement that raw has skipped.
 func (c *conn) prepareSkipped(ctx context.Context, sk *skipped) (_ driver.Stmt, err error) {
-	c.skipped = nil
 	st := c.statement(sk.query)
 	returned := false
 	defer func() {

@@ -21,6 +21,14 @@
 // the span at least a millisecond longer than that. In a task it is exact, and
 // elsewhere for the call and the first rows; later ones are sampled.
 //
+// A statement whose driver skips its fast path with driver.ErrSkip, as
+// go-sql-driver/mysql does with every one that has arguments, is one span too,
+// over the prepare and the execution that database/sql goes on with. They are
+// told by the context and the text, since goroutines that share a transaction or
+// a connection get in between. Only a program that calls the driver itself, in
+// sql.Conn.Raw, may not go on: the span of its statement ends when the session is
+// reset or the connection closed, with error.type _OTHER.
+//
 // The lifecycle operations CONNECT, BEGIN, COMMIT, ROLLBACK and PREPARE, and on
 // demand PING and RESET_SESSION, are spans of those names.
 //

@@ -171,7 +171,6 @@ func (s *stmt) begin(ctx context.Context, op *operation, args []driver.NamedValu
 		}
 		sk.abandon()
 	}
-	s.conn.settle()
 	db := s.conn.db
 	return op.begin(ctx, s.st.descriptor, s.st.query, db.startOptions(s.st, args))
 }

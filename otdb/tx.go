@@ -23,7 +23,6 @@ func (t *tx) Rollback() error { return t.end(t.conn.db.rollback, t.raw.Rollback)
 
 // end ends the transaction with f, which is the operation d unless that is nil.
 func (t *tx) end(d *descriptor, f func() error) (err error) {
-	t.conn.settle()
 	t.conn.tx = nil
 	var op operation
 	if d != nil {
