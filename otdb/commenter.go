@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
@@ -19,7 +20,7 @@ import (
 // taskTag is the key of the worker task's name in comments.
 const taskTag = "task"
 
-// commenter appends SQL comments in the format of sqlcommenter:
+// commenter adds SQL comments in the format of sqlcommenter:
 //
 //	SELECT 1 /*application='shop',task='orders.ship'*/
 type commenter struct {
@@ -93,7 +94,7 @@ func (c *commenter) format(tags map[string]string) string {
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		pairs = append(pairs, encode(k)+"='"+encode(tags[k])+"'")
 	}
-	return " /*" + strings.Join(pairs, ",") + "*/"
+	return "/*" + strings.Join(pairs, ",") + "*/"
 }
 
 // encode percent-encodes s, so that neither a quote nor the end of a comment is
@@ -103,28 +104,65 @@ func encode(s string) string {
 	return strings.NewReplacer("+", "%20", "*", "%2A").Replace(s)
 }
 
-// commentAt returns where in query a comment goes, or -1 if it must have none:
-// if it has one already, if it ends in something that would swallow the
-// comment, and if there is no statement in it. The place is the end, but before
-// a semicolon: to a driver that runs several statements one after the other,
-// what is behind it is the next one, and the last one has the rows.
+// commentAt returns where in query a comment goes, or -1 if it must have none,
+// as a comment must change nothing of what the text does or returns.
+//
+// On SQLite it goes before the text: an SQLite column without an alias is called
+// by its expression and all that follows, comments as well, and drivers take
+// what is behind the last semicolon for one more statement, whose rows are then
+// those of the text. Everywhere else it goes behind the last statement and before
+// its semicolon, unless it would not be read as a comment there.
 func commentAt(d sqltext.Dialect, query string, r sqltext.Result) int {
-	if strings.TrimSpace(r.Text) == "" || r.OpenComment || r.Commented {
+	switch {
+	case !takesComment(query, r):
+		return -1
+	case d == sqltext.SQLite:
+		return 0
+	case r.OpenComment:
 		return -1
 	}
-	statement := strings.TrimRight(query, "; \t\r\n")
-	if i := strings.IndexByte(query[len(statement):], ';'); i >= 0 {
-		// The semicolon may be a line comment's.
-		if at := len(statement) + i; !sqltext.Parse(d, query[:at]).OpenComment {
-			return at
-		}
+	end := len(strings.TrimRightFunc(query, blank))
+	semicolon := strings.IndexByte(query[end:], ';')
+	switch {
+	case semicolon < 0:
+		return len(query)
+	case sqltext.Parse(d, query[:end+semicolon]).OpenComment: // a line comment's
+		return -1
+	default:
+		return end + semicolon
 	}
-	return len(query)
+}
+
+// takesComment reports whether query may have a comment at all: not if there is
+// no statement in it, if it has one already, or if it was not read to its end.
+func takesComment(query string, r sqltext.Result) bool {
+	return strings.TrimFunc(r.Text, blank) != "" && !hasComment(query, r) && len(query) <= sqltext.MaxScan
+}
+
+// blank reports whether r is nothing to execute: white space, the end of a
+// statement, or a byte order mark.
+func blank(r rune) bool { return r == ';' || r == '\ufeff' || unicode.IsSpace(r) }
+
+// hasComment reports whether query has a comment of sqlcommenter's form already,
+// at its end or at its beginning.
+func hasComment(query string, r sqltext.Result) bool {
+	first, ok := strings.CutPrefix(strings.TrimLeftFunc(query, blank), "/*")
+	if ok {
+		first, _, _ = strings.Cut(first, "*/")
+	}
+	return r.Commented || ok && strings.Contains(first, "='")
 }
 
 // commented returns query, which is the statement's text, with a comment.
 func (st *statement) commented(query, comment string) string {
-	return query[:st.commentAt] + comment + query[st.commentAt:]
+	switch {
+	case comment == "":
+		return query
+	case st.commentAt == 0:
+		return comment + " " + query
+	default:
+		return query[:st.commentAt] + " " + comment + query[st.commentAt:]
+	}
 }
 
 // cachesByText reports whether a connection's driver prepares and caches, by

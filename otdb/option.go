@@ -278,10 +278,14 @@ func WithOperations(set Operations) Option {
 	})
 }
 
-// WithCommenter appends an SQL comment to every statement, so that the
-// database's own logs and statistics tell where it came from. The tags are
-// written with their keys sorted and their values percent-encoded. It is off
-// by default.
+// WithCommenter adds an SQL comment to statements, so that the database's own
+// logs and statistics tell where they came from. The tags are written with
+// their keys sorted and their values percent-encoded. It is off by default.
+//
+// The comment goes behind the text's last statement, and on SQLite, where
+// columns are called by what is behind them, before the text. A text that is
+// commented so already, ends in an open comment or has more than 64 KiB stays as
+// it is.
 //
 // [CommentFull] adds what the propagator injects, but for baggage, which holds
 // values. The trace context changes with every call, so it stays out of

@@ -66,7 +66,7 @@ func TestGlobalProvidersThatAreSetLater(t *testing.T) {
 		"db.system.name": "sqlite", "db.namespace": "shop.db",
 		"db.query.summary": "DELETE otdb_users", "db.query.text": "DELETE FROM otdb_users",
 	}})
-	wantTexts(t, d.texts, "DELETE FROM otdb_users /*task='users.clean',"+traceparent(spans[0].SpanContext())+"*/")
+	wantTexts(t, d.texts, "/*task='users.clean',"+traceparent(spans[0].SpanContext())+"*/ DELETE FROM otdb_users")
 	task := slices.IndexFunc(r.ended, func(s sdktrace.ReadOnlySpan) bool { return s.Name() == "users.clean" })
 	if task < 0 {
 		t.Fatal("the task has no span")
