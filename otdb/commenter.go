@@ -114,7 +114,7 @@ func encode(s string) string {
 // its semicolon, unless it would not be read as a comment there.
 func commentAt(d sqltext.Dialect, query string, r sqltext.Result) int {
 	switch {
-	case !takesComment(query, r):
+	case !takesComment(d, query, r):
 		return -1
 	case d == sqltext.SQLite:
 		return 0
@@ -133,10 +133,45 @@ func commentAt(d sqltext.Dialect, query string, r sqltext.Result) int {
 	}
 }
 
-// takesComment reports whether query may have a comment at all: not if there is
-// no statement in it, if it has one already, or if it was not read to its end.
-func takesComment(query string, r sqltext.Result) bool {
-	return strings.TrimFunc(r.Text, blank) != "" && !hasComment(query, r) && len(query) <= sqltext.MaxScan
+// takesComment reports whether query may have a comment at all. It must have
+// none if there is no statement in it, if it has one already, if it was not read
+// to its end, and if its text is more than a statement to be executed:
+//
+//   - The database keeps the text of a definition (CREATE, ALTER).
+//   - Data follows COPY, and in databases that are not known INSERT: ClickHouse
+//     reads what is behind FORMAT and VALUES as data.
+//   - go-mssqldb takes a text that is only a name for the procedure to call, and
+//     INSERTBULK for a bulk copy. There, and in databases that are not known, only
+//     a text that begins with a known operation has a comment.
+//   - MySQL executes what is in a comment like /*! this */.
+func takesComment(d sqltext.Dialect, query string, r sqltext.Result) bool {
+	if strings.TrimFunc(r.Text, blank) == "" || hasComment(query, r) || len(query) > sqltext.MaxScan {
+		return false
+	}
+	text := r.Text // without literals and comments
+	if len(query) > sqltext.MaxText {
+		text = query // of which r.Text may be the beginning
+	}
+	if hasWord(text, "CREATE", "ALTER", "COPY") {
+		return false
+	}
+	switch d {
+	case sqltext.MySQL:
+		return !hasCode(query)
+	case sqltext.SQLServer:
+		return beginsWith(r.Text, operations)
+	case sqltext.Default:
+		return !hasCode(query) && !hasWord(text, "INSERT") && beginsWith(r.Text, operations)
+	default:
+		return true
+	}
+}
+
+// operations are the first words of the statements that have comments where not
+// every text is a statement.
+var operations = []string{
+	"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "EXEC", "EXECUTE", "CALL", "BEGIN", "DECLARE", "SET", "IF", "WHILE",
+	"DROP", "TRUNCATE", "EXPLAIN", "SHOW",
 }
 
 // blank reports whether r is nothing to execute: white space, the end of a
@@ -151,6 +186,28 @@ func hasComment(query string, r sqltext.Result) bool {
 		first, _, _ = strings.Cut(first, "*/")
 	}
 	return r.Commented || ok && strings.Contains(first, "='")
+}
+
+// hasCode reports whether a comment in query may be code to MySQL or MariaDB.
+func hasCode(query string) bool {
+	return strings.Contains(query, "/*!") || strings.Contains(query, "/*M!")
+}
+
+// hasWord reports whether one of words is a word of text, in any case.
+func hasWord(text string, words ...string) bool {
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
+		if slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// beginsWith reports whether text begins with one of words and white space.
+func beginsWith(text string, words []string) bool {
+	text = strings.TrimLeftFunc(text, blank)
+	end := strings.IndexFunc(text, unicode.IsSpace)
+	return end > 0 && slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, text[:end]) })
 }
 
 // commented returns query, which is the statement's text, with a comment.

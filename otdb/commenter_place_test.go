@@ -69,6 +69,13 @@ func TestNoComments(t *testing.T) {
 		"", " ", ";", " ;; \n", "\ufeff", "-- nothing\n", "-- nothing\n;", "/* nothing */", "/* nothing */;",
 		// It has one already.
 		"SELECT 1 /*x='y',z='%20'*/", "SELECT 1 /*x='y'*/;", "/*x='y'*/ SELECT 1", " \n/*x='y'*/SELECT 1",
+		// The database keeps definitions as they are written.
+		"CREATE VIEW v AS SELECT 1", "create or replace function f() returns int return 1", "CREATE TABLE t (id INT)",
+		"ALTER EVENT e DO DELETE FROM t", "-- make it\nCREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW SET @a = 1;",
+		"DROP VIEW IF EXISTS v; CREATE VIEW v AS SELECT 1", "BEGIN; ALTER TABLE t ADD c INT; COMMIT",
+		"SELECT " + strings.Repeat("a, ", 2000) + "b FROM t; CREATE VIEW v AS SELECT 1",
+		// Data follows.
+		"COPY t FROM STDIN", "COPY t FROM STDIN;\n1\talice\n", `COPY "t" ("id") FROM STDIN`, "copy t to stdout",
 		// Most of it is not looked at.
 		"SELECT 1" + strings.Repeat(" ", sqltext.MaxScan),
 	}
@@ -77,6 +84,55 @@ func TestNoComments(t *testing.T) {
 			if got := placed(d, query); got != query {
 				t.Errorf("%v: %.60q becomes %.100q", d, query, got)
 			}
+		}
+	}
+	for _, test := range []struct {
+		dialect sqltext.Dialect
+		queries []string
+	}{
+		// go-mssqldb calls a procedure by its name, and reads the text of a bulk copy itself.
+		{sqltext.SQLServer, []string{
+			"my_proc", "dbo.my_proc", "sp_who", "[my].[proc]", "[my proc]", "#temporary", "a..b", "select.it", "SELECT", "COMMIT",
+			`INSERTBULK {"TableName":"t","ColumnsName":["id"],"Options":{}}`, `insertbulk {}`,
+		}},
+		{sqltext.Default, []string{
+			"dbo.my_proc", "INSERTBULK {}",
+			"INSERT INTO t FORMAT CSV\n1,alice", "INSERT INTO t VALUES (1)", "INSERT INTO t",
+			"WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x",
+			"/*!50003 CREATE*/ /*!50020 DEFINER=root*/ /*!50003 TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1 */",
+		}},
+		{sqltext.MySQL, []string{
+			"/*!50003 CREATE*/ /*!50003 TRIGGER*/ g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1",
+			"/*M!100000 CREATE*/ VIEW v AS SELECT 1",
+		}},
+	} {
+		for _, query := range test.queries {
+			if got := placed(test.dialect, query); got != query {
+				t.Errorf("%v: %q becomes %q", test.dialect, query, got)
+			}
+		}
+	}
+}
+
+// What merely resembles a definition is a statement like any other.
+func TestCommentsOnStatements(t *testing.T) {
+	for _, query := range []string{
+		"SELECT created, altered FROM copies WHERE action = 'create'", "-- create one\nUPDATE t SET a = 'alter'",
+		"DELETE FROM t /* copy */", "select 1", "WITH x AS (SELECT 1) SELECT * FROM x", "TRUNCATE TABLE t", "EXEC my_proc 1",
+		";WITH x AS (SELECT 1) SELECT * FROM x", "/* a */ SELECT 1", "BEGIN TRAN", "SET LOCK_TIMEOUT 5", "SELECT\n1",
+	} {
+		for _, d := range allDialects {
+			if got := placed(d, query); !strings.Contains(got, "/*a='b'*/") {
+				t.Errorf("%v: %q stays as it is", d, query)
+			} else if again := placed(d, got); again != got {
+				t.Errorf("%v: %q has a second comment: %q", d, query, again)
+			}
+		}
+	}
+	const insert = "INSERT INTO t VALUES (1)"
+	for _, d := range allDialects[1:] {
+		if got := placed(d, insert); got == insert {
+			t.Errorf("%v: %q stays as it is", d, insert)
 		}
 	}
 }

@@ -283,9 +283,13 @@ func WithOperations(set Operations) Option {
 // their keys sorted and their values percent-encoded. It is off by default.
 //
 // The comment goes behind the text's last statement, and on SQLite, where
-// columns are called by what is behind them, before the text. A text that is
-// commented so already, ends in an open comment or has more than 64 KiB stays as
-// it is.
+// columns are called by what is behind them, before the text. A text stays as it
+// is where a comment might change what it does, or would not be read as one: a
+// definition (CREATE, ALTER), which the database keeps with its text; COPY; a text
+// that is commented so already, ends in an open comment or has more than 64 KiB.
+// On SQL Server, where the driver takes a mere name for a procedure, and on
+// databases that are not known, only texts that begin with an operation like
+// SELECT have a comment, and on the latter none that inserts: data may follow.
 //
 // [CommentFull] adds what the propagator injects, but for baggage, which holds
 // values. The trace context changes with every call, so it stays out of
