@@ -41,14 +41,14 @@ const (
 	QueryTextOff
 )
 
-// Comment says what is appended to statements as an SQL comment.
+// Comment says what is added to statements as an SQL comment.
 type Comment uint8
 
 const (
-	// CommentStatic appends the tags and the name of the worker task. These
+	// CommentStatic adds the tags and the name of the worker task. These
 	// are of low cardinality, so that a database's statistics by text stay useful.
 	CommentStatic Comment = 1 + iota
-	// CommentFull appends the trace context as well, where that cannot defeat
+	// CommentFull adds the trace context as well, where that cannot defeat
 	// a cache of prepared statements. See [WithCommenter].
 	CommentFull
 )
@@ -159,7 +159,7 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 	return optionFunc(func(c *config) { c.meterProvider = p })
 }
 
-// WithPropagator sets the propagator whose fields [CommentFull] appends to
+// WithPropagator sets the propagator whose fields [CommentFull] adds to
 // statements. Nil means the global one.
 func WithPropagator(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(c *config) { c.propagator = p })
