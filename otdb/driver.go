@@ -28,6 +28,9 @@ func (d *wrappedDriver) Open(dsn string) (driver.Conn, error) {
 
 // OpenConnector implements driver.DriverContext.
 func (d *wrappedDriver) OpenConnector(dsn string) (driver.Connector, error) {
+	if beingLookedUp() {
+		return nil, &observedError{d}
+	}
 	c, err := d.openConnector(dsn)
 	if err != nil {
 		return nil, err // not a nil *connector in a driver.Connector

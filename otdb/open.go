@@ -1,10 +1,13 @@
 package otdb
 
 import (
+	"cmp"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -21,23 +24,24 @@ import (
 // rejects, and mistakes in the options. The driver sees the DSN twice: once
 // when database/sql looks the driver up, once for the connections.
 //
-// The pool's metrics are registered too, until the database is closed. A name
-// that [Register] has returned stands for the options given there.
+// The pool's metrics are registered too, until the database is closed. The name
+// of an observed driver, from [Register] or of a result of [WrapDriver], stands
+// for the options given there; those given to Open are reported to the
+// OpenTelemetry error handler and ignored.
 func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
 		return nil, err
 	}
-	wrapped := registeredDriver(driverName)
-	if wrapped != nil {
+	d, err := lookUp(driverName, dsn)
+	if err != nil {
+		return nil, err
+	}
+	wrapped := &wrappedDriver{raw: d, name: driverName, opts: opts}
+	if w, ok := d.(*wrappedDriver); ok {
 		ignored("Open", opts)
-		cfg, _ = newConfig(wrapped.opts) // Register has returned its mistakes
-	} else {
-		d, err := lookUp(driverName, dsn)
-		if err != nil {
-			return nil, err
-		}
-		wrapped = &wrappedDriver{raw: d, name: driverName, opts: opts}
+		cfg, _ = newConfig(w.opts) // its mistakes were reported when the driver was wrapped
+		wrapped = &wrappedDriver{raw: w.raw, name: cmp.Or(w.name, driverName), opts: w.opts}
 	}
 	c, err := wrapped.openConnector(dsn)
 	if err != nil {
@@ -46,13 +50,16 @@ func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 	return openDB(c, cfg), nil
 }
 
-// lookUp returns the driver of that name. database/sql tells a driver only
-// through a database, so one is opened for the purpose and closed. A driver that
-// the application has registered as an observed one is had raw, so that it is
-// never observed twice.
+// lookUp returns the driver of that name, which is a *wrappedDriver if it is
+// observed already. database/sql tells a driver only through a database, so one
+// is opened for the purpose and closed. The databases of an observed driver tell
+// the raw one, so it makes itself known by an error instead.
 func lookUp(driverName, dsn string) (driver.Driver, error) {
 	db, err := sql.Open(driverName, dsn)
 	if err != nil {
+		if found := (&observedError{}); errors.As(err, &found) {
+			return found.driver, nil
+		}
 		remember(err)
 		return nil, err
 	}
@@ -138,13 +145,36 @@ func ignored(function string, opts []Option) {
 	handle(errors.Join(fmt.Errorf("otdb: %s: it is observed already, and its options stay as they are; these are ignored", function), err))
 }
 
-// registrations are the drivers that Register has registered, by name. database/sql
-// does not give them back: it asks the connector for its driver, which is the
-// raw one.
-var registrations = make(map[string]*wrappedDriver)
+// observedError is what an observed driver returns to lookUp.
+type observedError struct{ driver *wrappedDriver }
 
-// registerMu guards registrations, and makes the choice of a free name and its
-// registration one step.
+// Error implements error.
+func (e *observedError) Error() string { return "otdb: the driver is observed already" }
+
+// The names of the two functions on the stack between an observed driver and
+// the program that has it looked up.
+var (
+	sqlOpenName = functionName(sql.Open)
+	lookUpName  = functionName(lookUp)
+)
+
+func functionName(f any) string { return runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name() }
+
+// beingLookedUp reports whether its caller was called by database/sql for lookUp.
+// Nothing but the stack tells this call of sql.Open from those that other
+// goroutines, and other drivers under this one, make at the same time.
+func beingLookedUp() bool {
+	var pcs [2]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	open, more := frames.Next()
+	if !more || open.Function != sqlOpenName {
+		return false
+	}
+	caller, _ := frames.Next()
+	return caller.Function == lookUpName
+}
+
+// registerMu makes the choice of a free name and its registration one step.
 var registerMu sync.Mutex
 
 // Register registers an observed form of a registered driver with database/sql
@@ -152,16 +182,12 @@ var registerMu sync.Mutex
 // on. It is for libraries that take the name of a driver. Their pools' metrics
 // are to be had with [ObservePool].
 //
-// It returns an error if there is no such driver, or if an option is mistaken. A
-// name that Register has returned is returned as it is, with the options that it
-// was registered with.
+// It returns an error if there is no such driver, or if an option is mistaken.
+// The name of an observed driver is returned as it is, with the options that it
+// has.
 func Register(driverName string, opts ...Option) (string, error) {
 	if _, err := newConfig(opts); err != nil {
 		return "", err
-	}
-	if registeredDriver(driverName) != nil {
-		ignored("Register", opts)
-		return driverName, nil
 	}
 	d, err := lookUp(driverName, "")
 	if err != nil {
@@ -170,7 +196,10 @@ func Register(driverName string, opts ...Option) (string, error) {
 		}
 		return "", err
 	}
-	wrapped := &wrappedDriver{raw: d, name: driverName, opts: opts}
+	if _, ok := d.(*wrappedDriver); ok {
+		ignored("Register", opts)
+		return driverName, nil
+	}
 
 	registerMu.Lock()
 	defer registerMu.Unlock()
@@ -178,16 +207,8 @@ func Register(driverName string, opts ...Option) (string, error) {
 	for n := 2; slices.Contains(sql.Drivers(), name); n++ {
 		name = driverName + "-otdb-" + strconv.Itoa(n)
 	}
-	sql.Register(name, wrapped)
-	registrations[name] = wrapped
+	sql.Register(name, &wrappedDriver{raw: d, name: driverName, opts: opts})
 	return name, nil
-}
-
-// registeredDriver returns the driver that Register has registered under a name.
-func registeredDriver(name string) *wrappedDriver {
-	registerMu.Lock()
-	defer registerMu.Unlock()
-	return registrations[name]
 }
 
 // Raw returns the driver's own connection when it is given, inside

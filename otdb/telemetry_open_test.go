@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -289,4 +291,189 @@ func TestWrappedDriverOpens(t *testing.T) {
 		t.Errorf("spans %v", got)
 	}
 	r.wantNothingOf("canary")
+}
+
+const ignoredByOpen = "otdb: Open: it is observed already, and its options stay as they are; these are ignored"
+
+// TestOpenWrapped opens the name of a driver that the application has wrapped.
+func TestOpenWrapped(t *testing.T) {
+	r := newRig(t)
+	other := newRig(t)
+	raw := &sqlite3.SQLiteDriver{}
+	bare, wrapped := freshName(), freshName()
+	sql.Register(bare, raw)
+	sql.Register(wrapped, WrapDriver(raw, r.options(WithQueryText(QueryTextOff), WithPoolName("first"))...))
+	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
+	connect := span{name: "CONNECT", start: conn.with(attrs{"db.operation.name": "CONNECT"})}
+	query := span{name: "SELECT", start: conn.with(attrs{"db.query.summary": "SELECT"})}
+
+	for name, open := range map[string]func() (*sql.DB, error){
+		"Open":              func() (*sql.DB, error) { return Open(wrapped, sqliteFile(t)) },
+		"Open with options": func() (*sql.DB, error) { return Open(wrapped, sqliteFile(t), other.options(WithPoolName("second"))...) },
+		"Register": func() (*sql.DB, error) {
+			name, err := Register(wrapped, other.options()...)
+			if err != nil {
+				return nil, err
+			}
+			if name != wrapped {
+				t.Errorf("Register has registered it again, as %q", name)
+			}
+			return sql.Open(name, sqliteFile(t))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, err := open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch name {
+			case "Open with options":
+				other.wantHandled(ignoredByOpen)
+			case "Register":
+				other.wantHandled(strings.Replace(ignoredByOpen, "Open", "Register", 1))
+			}
+			if name != "Register" {
+				if text := fmt.Sprint(r.collect()["db.client.connection.count"]); !strings.Contains(text, "first") {
+					t.Errorf("the pool's metrics are %s", text)
+				}
+			}
+			if db.Driver() != driver.Driver(raw) {
+				t.Errorf("Driver() is a %T", db.Driver())
+			}
+			var n int
+			if err := db.QueryRowContext(context.Background(), "SELECT 1").Scan(&n); err != nil {
+				t.Error(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+			r.wantSpans(connect, query)
+			other.wantSpans()
+		})
+	}
+
+	// What its name tells is lost on WrapDriver, and not on Open.
+	named := wrapped + "-mysql"
+	sql.Register(named, WrapDriver(&pickyDriver{}, r.options()...))
+	picky, err := Open(named, "good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := picky.PingContext(context.Background()); err != nil {
+		t.Error(err)
+	}
+	_ = picky.Close()
+	r.wantSpans(span{name: "CONNECT", start: attrs{"db.system.name": "mysql", "db.operation.name": "CONNECT"}})
+
+	// The same driver under a name of its own is not the wrapped one.
+	db := other.open(bare, sqliteFile(t))
+	if _, err := db.ExecContext(context.Background(), "SELECT 1"); err != nil {
+		t.Error(err)
+	}
+	other.wantSpans(connect, span{name: "SELECT", start: query.start.with(attrs{"db.query.text": "SELECT ?"})})
+	r.wantSpans()
+}
+
+// TestOpenWrappedConcurrently opens one driver under two names, at a time and
+// with the same DSN.
+func TestOpenWrappedConcurrently(t *testing.T) {
+	r, other := newRig(t), newRig(t)
+	raw := &sqlite3.SQLiteDriver{}
+	bare, wrapped := freshName(), freshName()
+	sql.Register(bare, raw)
+	sql.Register(wrapped, WrapDriver(raw, r.options(WithQueryText(QueryTextOff))...))
+	const goroutines, each = 4, 25
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		for _, open := range []func() (*sql.DB, error){
+			func() (*sql.DB, error) { return Open(wrapped, ":memory:") },
+			func() (*sql.DB, error) { return sql.Open(wrapped, ":memory:") },
+			func() (*sql.DB, error) { return Open(bare, ":memory:", other.options()...) },
+		} {
+			wg.Go(func() {
+				for range each {
+					db, err := open()
+					if err != nil {
+						t.Error(g, err)
+						return
+					}
+					if err := db.PingContext(context.Background()); err != nil {
+						t.Error(g, err)
+					}
+					_ = db.Close()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if n := len(r.spans()); n != 2*goroutines*each {
+		t.Errorf("%d spans of the wrapped driver, want %d", n, 2*goroutines*each)
+	}
+	if n := len(other.spans()); n != goroutines*each {
+		t.Errorf("%d spans of the bare driver, want %d", n, goroutines*each)
+	}
+}
+
+// openingDriver opens a database to make a connector, and cannot be compared.
+type openingDriver struct {
+	sqlite3.SQLiteDriver
+	name string
+	opts []Option
+}
+
+func (d openingDriver) Open(dsn string) (driver.Conn, error) { return d.SQLiteDriver.Open(dsn) }
+
+func (d openingDriver) OpenConnector(dsn string) (driver.Connector, error) {
+	db, err := Open(d.name, dsn, d.opts...)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(db.PingContext(context.Background()), db.Close()); err != nil {
+		return nil, err
+	}
+	return openingConnector{dsnConnector{&d.SQLiteDriver, dsn}, d}, nil
+}
+
+type openingConnector struct {
+	dsnConnector
+	d openingDriver
+}
+
+func (c openingConnector) Driver() driver.Driver { return c.d }
+
+// TestOpenInsideOfOpen has drivers open a database of another name, which may be
+// the wrapped one, while they are looked up.
+func TestOpenInsideOfOpen(t *testing.T) {
+	inner, outer := newRig(t), newRig(t)
+	wrappedInside, opening, wrappedOutside := freshName(), freshName(), freshName()
+	sql.Register(wrappedInside, WrapDriver(&sqlite3.SQLiteDriver{}, inner.options()...))
+	d := openingDriver{name: wrappedInside}
+	sql.Register(opening, d)
+	sql.Register(wrappedOutside, WrapDriver(d, outer.options()...))
+	for _, test := range []struct {
+		name string
+		open func() (*sql.DB, error)
+		// looks is how often the driver makes a connector.
+		looks int
+	}{
+		{"raw outside", func() (*sql.DB, error) { return Open(opening, ":memory:", outer.options()...) }, 2},
+		{"wrapped outside", func() (*sql.DB, error) { return Open(wrappedOutside, ":memory:") }, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			db, err := test.open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.PingContext(context.Background()); err != nil {
+				t.Error(err)
+			}
+			_ = db.Close()
+			if n := len(inner.takeSpans()); n != test.looks {
+				t.Errorf("%d spans of the database inside, want %d", n, test.looks)
+			}
+			if n := len(outer.takeSpans()); n != 1 {
+				t.Errorf("%d spans of the database outside, want 1", n)
+			}
+		})
+	}
 }
