@@ -57,7 +57,7 @@ func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 func lookUp(driverName, dsn string) (driver.Driver, error) {
 	db, err := sql.Open(driverName, dsn)
 	if err != nil {
-		if found := (&observedError{}); errors.As(err, &found) {
+		if found, ok := err.(*observedError); ok { //nolint:errorlint // sql.Open returns it as it is
 			return found.driver, nil
 		}
 		remember(err)
