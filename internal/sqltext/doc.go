@@ -38,13 +38,16 @@
 //     space in MySQL, that [ may quote a name and $$ a string, and that q'…' and
 //     triple quotes exist. Where two of those readings differ in what they take
 //     for a literal, the rest goes.
-//   - What is not in quotes, but secret: everything after IDENTIFIED BY, the word
-//     after PASSWORD where it is no column, the value of a pragma that ends in "key",
-//     in ATTACH all but the schema's name, and in SQL Server the arguments of a
-//     procedure.
-//   - The value of a setting (SET x = word, ALTER … SET x TO word), a list of words as
-//     one question mark. DEFAULT, ON, OFF, LOCAL and the constants stay. SQLite and
-//     SQL Server have no such settings.
+//   - What is not in quotes, but secret: everything after IDENTIFIED BY, ENCRYPT or
+//     DECRYPT USING and ADMINISTER, the word after PASSWORD where it is no column, the
+//     value of a pragma that ends in "key" or whose name is quoted, in ATTACH all but
+//     the schema's name, in SQL Server the arguments of a procedure, and in Default a
+//     UUID.
+//   - The data that follow COPY … FROM STDIN and, in Default, INSERT … FORMAT name.
+//   - The value of a setting (SET x = word, ALTER … SET x TO word and, in PostgreSQL,
+//     CREATE FUNCTION … SET x TO word), a list of words as one question mark. DEFAULT,
+//     ON, OFF, LOCAL and the constants stay. SQLite and SQL Server have no such
+//     settings.
 //
 // Other words are taken for what they are by the grammar, names and keywords: SET
 // ROLE word and UPDATE t SET a = word stay.

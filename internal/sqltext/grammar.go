@@ -16,6 +16,7 @@ const (
 	wantRelation       // a relation's name: after CREATE TABLE …
 	wantObject         // another object's name
 	wantName           // a procedure, a database, a pragma
+	wantAssign         // = and a procedure, or its arguments: after EXEC @variable
 	wantCTE            // the name of a common table expression
 	wantBody           // its columns, AS and its body
 	wantMain           // a comma and another one, or the statement that uses them
@@ -38,6 +39,8 @@ type frame struct {
 	setting   bool    // a value follows = or TO: after SET
 	recursive bool    // WITH RECURSIVE
 	arguments bool    // words are arguments: after EXEC in SQL Server
+	inserted  bool    // the statement began with INSERT
+	stdin     bool    // data follow the statement: after COPY … FROM STDIN
 	pending   bool    // a name waits until its common table expression ends
 	waiting   span    // that name
 	mark      int     // length of the summary after the operation
@@ -98,7 +101,7 @@ func (s *scanner) takeWord(from, to int) {
 		f := s.top()
 		if k == kwGo && s.dialect == SQLServer && s.newline {
 			s.statement()
-			s.took(tokenNone, kwNone)
+			s.took(tokenNone, k)
 			return
 		}
 		if f.arguments && k == kwNone {
@@ -107,9 +110,8 @@ func (s *scanner) takeWord(from, to int) {
 		}
 		start := f.start
 		f.start = false
-		if start && k == kwNone && s.dialect == SQLServer && s.prev == tokenNone && f.want == wantNothing {
-			// A batch may begin with the name of a procedure.
-			f.stmt, f.want = kwExec, wantName
+		if start && k == kwNone {
+			s.batch(f)
 		}
 		if !s.wanted(f, k, from, to) && k != kwNone {
 			s.clause(f, k, from, to, start)
@@ -126,27 +128,17 @@ func (s *scanner) takeWord(from, to int) {
 	} else {
 		s.took(tokenName, k)
 	}
-	if k == kwBy && prevWord == kwIdentified || s.pragmaKey(from, to) {
+	if s.beginsSecret(k, prevWord, from, to) {
 		s.dropSecret()
 		return
 	}
 	s.expectSecret(k, from, to)
 }
 
-// pragmaKey reports whether src[from:to] is the pragma that sets a key, which
-// needs no quotes.
-func (s *scanner) pragmaKey(from, to int) bool {
-	return s.over == 0 && s.top().stmt == kwPragma && to-from >= 3 && strings.EqualFold(s.src[to-3:to], "key")
-}
-
-// dropSecret drops the rest of the text, in which a password stands without quotes.
-func (s *scanner) dropSecret() {
-	i := s.pos
-	for i < len(s.src) && isSpace(s.src[i]) {
-		i++
-	}
-	if i < len(s.src) {
-		s.dropRest(i)
+// batch lets a name that begins a batch of SQL Server be that of a procedure.
+func (s *scanner) batch(f *frame) {
+	if s.dialect == SQLServer && s.prev == tokenNone && f.want == wantNothing {
+		f.stmt, f.want = kwExec, wantName
 	}
 }
 
@@ -165,7 +157,7 @@ func (s *scanner) takeName(from, to int) {
 			s.sum.extend(s.src[from:to])
 		}
 		s.took(tokenName, kwNone)
-		if s.pragmaKey(from, to) {
+		if s.beginsSecret(kwNone, kwNone, from, to) {
 			s.dropSecret()
 		}
 		return
@@ -173,6 +165,9 @@ func (s *scanner) takeName(from, to int) {
 	s.endTarget()
 	if s.over == 0 {
 		f := s.top()
+		if f.start {
+			s.batch(f)
+		}
 		f.start = false
 		s.wanted(f, kwNone, from, to)
 	}
@@ -203,6 +198,11 @@ func (s *scanner) takeValue() {
 			f.want = wantNothing
 		}
 		f.start = false
+		if s.dialect == SQLServer && s.prev == tokenNone && s.prevWord != kwGo {
+			// No statement begins with a value: it is the name of a procedure, as a
+			// string perhaps, or the number of one, as in EXEC p;1.
+			f.arguments = true
+		}
 	}
 	s.list.values = true
 	s.took(tokenValue, kwNone)
@@ -210,11 +210,12 @@ func (s *scanner) takeValue() {
 
 // takeVariable takes a variable or a named placeholder.
 func (s *scanner) takeVariable() {
-	if s.over == 0 && s.top().stmt == kwExec && s.top().want == wantName { // EXEC @status = name
-		s.took(tokenValue, kwNone)
-		return
-	}
+	f := s.top()
+	called := s.over == 0 && f.stmt == kwExec && f.want == wantName
 	s.takeValue()
+	if called { // EXEC @status = name, EXEC @name
+		f.want, f.arguments = wantAssign, s.dialect == SQLServer
+	}
 }
 
 // takeOp takes a byte of an operator.
@@ -225,9 +226,10 @@ func (s *scanner) takeOp(c byte) {
 		f := s.top()
 		switch f.want {
 		case wantType, wantMain, wantBody:
-		case wantName:
-			if f.stmt != kwExec || c != '=' {
-				f.want = wantNothing
+		case wantAssign:
+			f.want = wantNothing
+			if c == '=' {
+				f.want, f.arguments = wantName, false
 			}
 		default:
 			f.want = wantNothing
@@ -269,10 +271,14 @@ func (s *scanner) takeComma() {
 func (s *scanner) takeSemicolon() {
 	s.endTarget()
 	s.list.active = false
+	stdin := s.frames[0].stdin
 	s.statement()
 	commented := s.commented
 	s.took(tokenNone, kwNone)
 	s.commented = commented
+	if stdin {
+		s.dropSecret()
+	}
 }
 
 // statement begins a statement.
@@ -398,7 +404,8 @@ func unquoted(name string) string {
 // for. It reports whether it is that; otherwise it may begin a clause.
 func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
 	switch f.want {
-	case wantNothing:
+	case wantNothing, wantAssign:
+		f.want = wantNothing
 		return false
 	case wantCTE:
 		if k == kwRecursive {
@@ -440,7 +447,10 @@ func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
 		return true
 	case wantName:
 		switch k {
-		case kwModifier, kwAs:
+		case kwModifier:
+			return true
+		case kwAs: // EXECUTE AS USER
+			f.want = wantNothing
 			return true
 		case kwSelect, kwInsert, kwUpdate, kwDelete, kwMerge, kwReplace, kwWith, kwValues:
 			f.want = wantNothing
@@ -486,6 +496,9 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 		}
 	case kwInto:
 		f.want = wantAfterInto
+		if f.stmt == kwRelationCommand { // VACUUM INTO file
+			f.want, f.item = wantNothing, wantNothing
+		}
 		return true
 	case kwFrom:
 		if f.want == wantFrom {
@@ -527,7 +540,8 @@ func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
 // operate begins an operation with the word src[from:to].
 func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
 	s.sum.begin(s.src[from:to])
-	*f = frame{stmt: k, want: next, item: item, named: f.named, mark: len(s.sum.buf)}
+	inserted := f.inserted || k == kwInsert
+	*f = frame{stmt: k, want: next, item: item, named: f.named, mark: len(s.sum.buf), inserted: inserted}
 }
 
 // clause takes a keyword that nothing waited for: an operation or a clause of one.
@@ -609,11 +623,13 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		if s.prev == tokenNone { // not that of a body
 			s.operate(f, k, from, to, wantNothing, wantNothing)
 		}
-		f.start = true
+		f.start, f.object = true, kwNone
 	case kwExec:
-		if start || s.dialect == SQLServer && f.stmt == kwInsert || s.startsLine(f) {
+		if start || s.executes(f) {
 			s.operate(f, k, from, to, wantName, wantNothing)
 		}
+	case kwStdin:
+		f.stdin = f.stmt == kwCopy
 	case kwElse:
 		f.start = s.dialect == SQLServer
 	case kwSet:
@@ -643,11 +659,18 @@ func (s *scanner) startsLine(f *frame) bool {
 	return s.newline && s.prev != tokenComma || s.prev == tokenClose
 }
 
+// executes reports whether EXEC begins a statement in the middle of another: in
+// SQL Server it does, unless it is a privilege or WITH EXECUTE AS.
+func (s *scanner) executes(f *frame) bool {
+	return s.dialect == SQLServer && s.depth == 0 && f.stmt != kwPrivilege &&
+		s.prevWord != kwWith && s.prev != tokenComma
+}
+
 // command takes an operation that is one only at the beginning of a statement.
 func (s *scanner) command(f *frame, k keyword, from, to int) {
 	next, item := wantNothing, wantNothing
 	switch k {
-	case kwCommand, kwAttach, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
+	case kwCommand, kwAdminister, kwAttach, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
 	case kwEnd:
 		if len(s.sum.buf) > 0 {
 			return // of a block

@@ -27,8 +27,10 @@ const (
 	kwIf
 	kwOutfile
 	kwArgument // words among the arguments of a procedure
+	kwEncrypt
 
 	kwAbort
+	kwAdminister
 	kwAll
 	kwAlter
 	kwAnalyze
@@ -53,6 +55,7 @@ const (
 	kwExplain
 	kwFetch
 	kwFor
+	kwFormat
 	kwFrom
 	kwGo
 	kwGroup
@@ -83,6 +86,7 @@ const (
 	kwSelect
 	kwSet
 	kwStart
+	kwStdin
 	kwStraightJoin
 	kwTable
 	kwThen
@@ -124,7 +128,9 @@ var spellings = [keywordCount]string{
 	kwIf:              "exists if",
 	kwOutfile:         "dumpfile outfile",
 	kwArgument:        "out output recompile",
+	kwEncrypt:         "decrypt encrypt",
 	kwAbort:           "abort",
+	kwAdminister:      "administer",
 	kwAll:             "all",
 	kwAlter:           "alter",
 	kwAnalyze:         "analyze",
@@ -149,6 +155,7 @@ var spellings = [keywordCount]string{
 	kwExplain:         "explain",
 	kwFetch:           "fetch",
 	kwFor:             "for",
+	kwFormat:          "format",
 	kwFrom:            "from",
 	kwGo:              "go",
 	kwGroup:           "group",
@@ -179,6 +186,7 @@ var spellings = [keywordCount]string{
 	kwSelect:          "select",
 	kwSet:             "set",
 	kwStart:           "start",
+	kwStdin:           "stdin",
 	kwStraightJoin:    "straight_join",
 	kwTable:           "table tables",
 	kwThen:            "then",

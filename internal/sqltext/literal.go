@@ -74,6 +74,9 @@ func (s *scanner) quotedName(from, i int, q byte) {
 // quote reads a token in single, double or back quotes.
 func (s *scanner) quote(q byte) {
 	from := s.pos
+	if s.quotedPragma(from) {
+		return
+	}
 	switch q {
 	case '\'':
 		s.stringLiteral(from, from+1, q, s.dialect.plainEscape())
@@ -151,6 +154,9 @@ func (s *scanner) bracket() {
 		}
 		s.quotedName(from, from+1, ']')
 	case SQLite:
+		if s.quotedPragma(from) {
+			return
+		}
 		end := strings.IndexByte(s.src[from:], ']')
 		if end < 0 {
 			s.dropRest(from)
@@ -183,9 +189,9 @@ func (s *scanner) prefixed(from, end int, c byte) bool {
 	if c == '"' && s.dialect != MySQL && s.dialect != Default {
 		return false
 	}
-	if s.dialect == Oracle && (classes[word[0]] != letter || strings.IndexByte(word, '@') >= 0) {
+	if s.dialect == Oracle && (classes[word[0]] != letter || strings.IndexByte(word, '@') >= 0 || s.glued(from)) {
 		// The end of name@link may be a prefix, and so may what follows a # that
-		// begins no name.
+		// begins no name. What is a prefix here may be the end of a name.
 		s.dropRest(from)
 		return true
 	}
@@ -256,6 +262,10 @@ func (s *scanner) prefixed(from, end int, c byte) bool {
 	s.stringLiteral(from, end+1, c, s.dialect.plainEscape())
 	return true
 }
+
+// glued reports whether a character outside ASCII that was taken for a space
+// touches the word at from, and is part of it perhaps.
+func (s *scanner) glued(from int) bool { return from > 0 && s.src[from-1] >= utf8.RuneSelf }
 
 // unicodePrefixed reads U&'…' and U&"…", whose U is the word src[from:end].
 func (s *scanner) unicodePrefixed(from, end int) bool {
@@ -370,6 +380,9 @@ func (s *scanner) number(from, i int) {
 // some database may read as part of it, and the word that touches it.
 func (s *scanner) numberEnd(i int) int {
 	src := s.src
+	if s.uuid(i) {
+		i += len(uuidForm)
+	}
 	hex := s.at(i) == '0' && (s.at(i+1)|0x20) == 'x'
 	for i < len(src) {
 		switch classes[src[i]] {
@@ -391,4 +404,21 @@ func (s *scanner) numberEnd(i int) int {
 		}
 	}
 	return i
+}
+
+// uuidForm is the form of a UUID, which Cassandra writes without quotes.
+const uuidForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+
+// uuid reports whether a UUID without quotes begins at i: only in Default.
+func (s *scanner) uuid(i int) bool {
+	if s.dialect != Default || s.at(i+8) != '-' || len(s.src)-i < len(uuidForm) {
+		return false
+	}
+	for n, form := range []byte(uuidForm) {
+		c := s.src[i+n]
+		if form == '-' && c != '-' || form == 'x' && !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return true
 }

@@ -260,7 +260,7 @@ func (s *scanner) wordEnd(i int) (end int, sure bool) {
 			break
 		}
 		r, size := utf8.DecodeRuneInString(src[i:])
-		if !isWordRune(r) {
+		if !s.isWordRune(r) {
 			break
 		}
 		i += size
@@ -268,9 +268,17 @@ func (s *scanner) wordEnd(i int) (end int, sure bool) {
 	return i, dollars < 2
 }
 
+// isWordRune reports whether a character outside ASCII continues a word: in
+// PostgreSQL each of them does.
+func (s *scanner) isWordRune(r rune) bool { return s.dialect == PostgreSQL || isWordRune(r) }
+
 // word reads a word that begins at from: a keyword, a name, or the prefix of a
 // literal.
 func (s *scanner) word(from int) {
+	if s.uuid(from) {
+		s.number(from, from)
+		return
+	}
 	end, sure := s.wordEnd(from)
 	if !sure || s.edge(end) {
 		s.dropRest(from)
@@ -292,10 +300,10 @@ func (s *scanner) word(from int) {
 func (s *scanner) wide() {
 	r, size := utf8.DecodeRuneInString(s.src[s.pos:])
 	switch {
-	case isWordRune(r):
-		s.word(s.pos)
 	case unicode.Is(unicode.Sc, r):
 		s.number(s.pos, s.pos+size)
+	case s.isWordRune(r):
+		s.word(s.pos)
 	default:
 		s.pos += size
 	}

@@ -104,6 +104,45 @@ func (s *scanner) takeAttached(from, to int) {
 	}
 }
 
+// beginsSecret reports whether all that follows the word src[from:to], which was
+// taken, is secret.
+func (s *scanner) beginsSecret(k, prevWord keyword, from, to int) bool {
+	f := s.top()
+	switch {
+	case k == kwBy:
+		return prevWord == kwIdentified
+	case k == kwUsing:
+		return prevWord == kwEncrypt && (f.stmt == kwCreate || f.stmt == kwAlter)
+	case k == kwAdminister: // KEY MANAGEMENT
+		return f.stmt == kwAdminister
+	case prevWord == kwFormat: // what follows the name are the data
+		return s.dialect == Default && s.over == 0 && f.inserted && (k == kwNone || k == kwOperator || k == kwConstant)
+	default: // the pragma that sets a key, which needs no quotes
+		return f.stmt == kwPragma && s.over == 0 && to-from >= 3 && strings.EqualFold(s.src[to-3:to], "key")
+	}
+}
+
+// dropSecret drops the rest of the text, in which a secret stands without quotes.
+func (s *scanner) dropSecret() {
+	i := s.pos
+	for i < len(s.src) && isSpace(s.src[i]) {
+		i++
+	}
+	if i < len(s.src) {
+		s.dropRest(i)
+	}
+}
+
+// quotedPragma drops the rest of the text if the quoted token at from is the name
+// of a pragma. Nobody quotes it, and so it need not be read.
+func (s *scanner) quotedPragma(from int) bool {
+	if s.prevWord != kwPragma && s.prev != tokenDot || s.over > 0 || s.top().stmt != kwPragma {
+		return false
+	}
+	s.dropRest(from)
+	return true
+}
+
 // expectSecret looks whether a secret follows the word src[from:to], which was
 // taken.
 func (s *scanner) expectSecret(k keyword, from, to int) {
@@ -114,7 +153,8 @@ func (s *scanner) expectSecret(k keyword, from, to int) {
 	switch {
 	case k == kwAttach && f.stmt == kwAttach:
 		s.attach = attachBegun
-	case k == kwSet && (f.stmt == kwSet || f.stmt == kwAlter):
+	case k == kwSet && (f.stmt == kwSet || f.stmt == kwAlter ||
+		f.stmt == kwCreate && f.object == kwObject && s.dialect == PostgreSQL): // CREATE FUNCTION … SET
 		f.setting = s.dialect != SQLite && s.dialect != SQLServer
 	case k == kwTo:
 		s.expectValue()
