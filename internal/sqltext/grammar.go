@@ -33,6 +33,7 @@ type frame struct {
 	item      want    // what follows a comma: wantNothing outside a list of targets
 	start     bool    // a statement may begin here
 	explain   bool    // a statement may begin anywhere, after EXPLAIN
+	condition bool    // a statement may begin after an operand, after IF
 	joined    bool    // USING holds columns
 	from      bool    // FROM was seen
 	returning bool    // INTO holds variables
@@ -353,10 +354,16 @@ func (s *scanner) takeClose() {
 }
 
 // addTarget begins a target with the name src[from:to].
-func (s *scanner) addTarget(from, to int) {
+func (s *scanner) addTarget(f *frame, from, to int) {
+	s.simple = span{from, to}
+	if (s.dialect == PostgreSQL || s.dialect == SQLite) && len(s.sum.buf) == f.mark {
+		switch f.stmt {
+		case kwInsert, kwUpdate, kwDelete, kwMerge: // no common table expression can be changed there
+			s.simple = span{}
+		}
+	}
 	s.sum.begin(s.src[from:to])
 	s.target, s.dots = true, 0
-	s.simple = span{from, to}
 }
 
 // endTarget ends the target, if one was begun, and removes it if it is the name
@@ -437,18 +444,26 @@ func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
 		return s.wantedType(f, k, from, to)
 	case wantRelation, wantObject:
 		switch k {
-		case kwIf, kwNot, kwModifier, kwOnly:
+		case kwIf, kwExists, kwNot, kwConcurrently, kwOnly:
 			return true
+		case kwBody: // PACKAGE BODY
+			if f.want == wantObject {
+				return true
+			}
 		case kwOn:
 			return false
 		}
-		s.addTarget(from, to)
+		s.addTarget(f, from, to)
 		f.want = wantNothing
 		return true
 	case wantName:
 		switch k {
-		case kwModifier:
+		case kwImmediate:
 			return true
+		case kwDetail:
+			if f.stmt == kwDescribe {
+				return true
+			}
 		case kwAs: // EXECUTE AS USER
 			f.want = wantNothing
 			return true
@@ -461,7 +476,7 @@ func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
 				return true
 			}
 		}
-		s.addTarget(from, to)
+		s.addTarget(f, from, to)
 		f.want = wantNothing
 		f.arguments = f.stmt == kwExec && s.dialect == SQLServer
 		return true
@@ -474,7 +489,7 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 	switch k {
 	case kwOnly, kwLateral:
 		return true
-	case kwSelect, kwHard, kwOn, kwSet, kwJoin, kwUsing, kwReturning, kwAs:
+	case kwSelect, kwHard, kwOn, kwSet, kwJoin, kwUsing, kwReturning, kwAs, kwWhen:
 		f.want = wantNothing
 		return false
 	case kwWith, kwValues, kwInsert, kwUpdate, kwDelete, kwMerge:
@@ -482,6 +497,9 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 			f.want = wantNothing
 			f.start = s.prev == tokenOpen
 			return false
+		}
+		if f.stmt == kwBulk { // BULK INSERT
+			return true
 		}
 	case kwOutfile:
 		f.want = wantNothing
@@ -511,8 +529,14 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 		if f.want == wantInto || f.want == wantFrom {
 			return true
 		}
+	case kwConcurrently:
+		return true
+	case kwDetail:
+		if f.want == wantInto && f.stmt != kwUpdate && s.prevWord != kwTable {
+			return true
+		}
 	}
-	s.addTarget(from, to)
+	s.addTarget(f, from, to)
 	f.want = wantNothing
 	return true
 }
@@ -526,6 +550,9 @@ func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
 		f.want = wantObject
 	case kwNoObject:
 		f.want = wantNothing
+	case kwPrivilege: // ALTER DEFAULT PRIVILEGES GRANT
+		f.stmt, f.want = k, wantNothing
+		return true
 	default:
 		return true // a modifier
 	}
@@ -546,11 +573,12 @@ func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
 
 // clause takes a keyword that nothing waited for: an operation or a clause of one.
 func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
-	start = start || f.start || f.explain
+	start = start || f.start || f.explain ||
+		f.condition && s.prev.operand() && s.prevWord != kwIf && s.prevWord != kwExists
 	f.start = false
 	switch k {
 	case kwSelect:
-		if f.stmt == kwPrivilege || s.prevWord == kwPrivilege || s.prevWord == kwOn ||
+		if f.stmt == kwPrivilege || s.prevWord == kwPrivilege || s.prevWord == kwOn && f.stmt != kwSet ||
 			f.stmt == kwCreate && s.prevWord == kwFor { // CREATE POLICY … FOR SELECT
 			return
 		}
@@ -560,6 +588,9 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			if k == kwUpdate { // FOR UPDATE, ON DUPLICATE KEY UPDATE
 				f.item = wantNothing
 			}
+			return
+		}
+		if k == kwReplace && s.dialect == SQLServer { // a function
 			return
 		}
 		next := wantInto
@@ -579,13 +610,17 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			f.want, f.waiting, f.late = wantCTE, span{from, to}, true
 		}
 	case kwValues:
-		if start {
+		if start || s.prevWord == kwHard || s.prevWord == kwAll { // UNION VALUES
 			s.operate(f, k, from, to, wantNothing, wantNothing)
 		}
 		f.item = wantNothing
 	case kwFrom:
 		s.fromClause(f)
 	case kwJoin:
+		if s.prevWord == kwArray && s.dialect == Default { // of columns
+			f.item = wantNothing
+			return
+		}
 		s.joinClause(f)
 	case kwApply:
 		if s.prevWord == kwCross || s.prevWord == kwOuter {
@@ -608,6 +643,10 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		switch f.object {
 		case kwIndex, kwTrigger, kwPolicy:
 			f.want, f.object = wantTable, kwNone
+		case kwRule:
+			if f.stmt != kwCreate { // CREATE RULE AS ON INSERT
+				f.want, f.object = wantTable, kwNone
+			}
 		}
 	case kwTo:
 		if f.object == kwRule { // ON INSERT TO name
@@ -630,11 +669,38 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		}
 	case kwStdin:
 		f.stdin = f.stmt == kwCopy
+	case kwBy: // CLUSTER BY, SORT BY, DISTRIBUTE BY
+		if s.dialect == Default {
+			f.item = wantNothing
+		}
+	case kwDo: // CREATE EVENT … DO
+		f.start = f.stmt == kwCreate
+		if start {
+			s.command(f, k, from, to)
+		}
+	case kwIf:
+		if s.dialect == SQLServer && s.depth == 0 && (start || s.newline) {
+			f.condition, f.item = true, wantNothing
+		}
+	case kwPrivilege:
+		if start {
+			s.command(f, k, from, to)
+		} else if f.stmt == kwAlter {
+			f.stmt = k
+		}
+	case kwTable:
+		if start || f.stmt == kwInsert {
+			s.command(f, k, from, to)
+		}
+	case kwCommit, kwRollback:
+		if start || s.startsLine(f) {
+			s.command(f, k, from, to)
+		}
 	case kwElse:
 		f.start = s.dialect == SQLServer
 	case kwSet:
 		f.item = wantNothing
-		if start {
+		if start && !f.explain { // EXPLAIN PLAN SET STATEMENT_ID
 			s.operate(f, k, from, to, wantNothing, wantNothing)
 		}
 	default:
@@ -654,7 +720,7 @@ func (s *scanner) startsLine(f *frame) bool {
 	case kwFor, kwThen:
 		return false
 	case kwOn: // SET NOCOUNT ON, but not ON DELETE
-		return f.stmt == kwSet && s.newline
+		return f.stmt == kwSet
 	}
 	return s.newline && s.prev != tokenComma || s.prev == tokenClose
 }
@@ -670,7 +736,7 @@ func (s *scanner) executes(f *frame) bool {
 func (s *scanner) command(f *frame, k keyword, from, to int) {
 	next, item := wantNothing, wantNothing
 	switch k {
-	case kwCommand, kwAdminister, kwAttach, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
+	case kwCommand, kwAdminister, kwAttach, kwCommit, kwDo, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
 	case kwEnd:
 		if len(s.sum.buf) > 0 {
 			return // of a block
@@ -690,7 +756,9 @@ func (s *scanner) command(f *frame, k keyword, from, to int) {
 		next = wantTable
 	case kwCall, kwUse, kwPragma, kwDescribe:
 		next = wantName
-	case kwLoad, kwBulk:
+	case kwBulk:
+		next = wantInto
+	case kwLoad:
 	default:
 		return
 	}
@@ -708,6 +776,9 @@ func (s *scanner) fromClause(f *frame) {
 			s.sum.cut(f.mark)
 		}
 	case kwSelect, kwUpdate:
+		if f.from && s.prevWord == kwRows && s.dialect == PostgreSQL { // FROM ROWS FROM (functions)
+			s.sum.drop()
+		}
 	default:
 		return
 	}

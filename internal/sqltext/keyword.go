@@ -12,6 +12,7 @@ const (
 	kwOperator                // words before which a value stands
 	kwConstant
 	kwModifier // words between an operation and its target
+	kwDetail   // such words that often are names
 	kwTemporary
 	kwHard            // clauses that end a list of tables, and name no table
 	kwSoft            // clauses that end a list of tables, unless they are names
@@ -35,13 +36,17 @@ const (
 	kwAlter
 	kwAnalyze
 	kwApply
+	kwArray
 	kwAs
 	kwAttach
 	kwBegin
+	kwBody
 	kwBulk
 	kwBy
 	kwCall
 	kwComment
+	kwCommit
+	kwConcurrently
 	kwCopy
 	kwCreate
 	kwCross
@@ -49,9 +54,11 @@ const (
 	kwDefault
 	kwDelete
 	kwDistinct
+	kwDo
 	kwDrop
 	kwElse
 	kwEnd
+	kwExists
 	kwExplain
 	kwFetch
 	kwFor
@@ -60,6 +67,7 @@ const (
 	kwGo
 	kwGroup
 	kwIdentified
+	kwImmediate
 	kwIn
 	kwIndex
 	kwInto
@@ -82,6 +90,7 @@ const (
 	kwRefresh
 	kwReplace
 	kwRollback
+	kwRows
 	kwRule
 	kwSelect
 	kwSet
@@ -98,6 +107,7 @@ const (
 	kwUsing
 	kwValues
 	kwView
+	kwWhen
 	kwWith
 	kwDistinctFrom // DISTINCT after IS or IS NOT, so that the FROM after it is no clause
 	keywordCount
@@ -105,19 +115,18 @@ const (
 
 // spellings holds the words of each keyword.
 var spellings = [keywordCount]string{
-	kwOperator: "and any between case div escape ilike interval like match mod regexp rlike similar some " +
-		"when xor",
-	kwConstant: "false null true",
-	kwModifier: "body concurrently delayed extended fail first freeze full high_priority ignore immediate " +
-		"local low_priority overwrite quick verbose",
+	kwOperator:  "and any between case div escape ilike interval like match mod regexp rlike similar some xor",
+	kwConstant:  "false null true",
+	kwModifier:  "delayed fail high_priority ignore low_priority overwrite quick",
+	kwDetail:    "extended first freeze full local verbose",
 	kwTemporary: "strict temp temporary unlogged",
 	kwHard:      "except having intersect union where",
-	kwSoft:      "connect limit minus offset option prewhere qualify window",
+	kwSoft:      "connect limit minus offset option prewhere qualify settings window",
 	kwObject: "aggregate cast collation column conversion database domain event extension function " +
 		"language login operator package proc procedure publication role schema sequence server " +
 		"statistics subscription synonym tablespace type user",
 	kwNoObject: "session system transaction",
-	kwCommand: "checkpoint close commit deallocate detach discard do flush handler import kill " +
+	kwCommand: "checkpoint close deallocate detach discard flush handler import kill " +
 		"listen move notify open purge release reset savepoint show unlisten unload unlock xa",
 	kwRelationCommand: "check cluster lock optimize reindex rename repair truncate vacuum",
 	kwPrivilege:       "deny grant revoke",
@@ -125,7 +134,7 @@ var spellings = [keywordCount]string{
 	kwExec:            "exec execute",
 	kwInsert:          "insert upsert",
 	kwReturning:       "return returning",
-	kwIf:              "exists if",
+	kwIf:              "if",
 	kwOutfile:         "dumpfile outfile",
 	kwArgument:        "out output recompile",
 	kwEncrypt:         "decrypt encrypt",
@@ -135,13 +144,17 @@ var spellings = [keywordCount]string{
 	kwAlter:           "alter",
 	kwAnalyze:         "analyze",
 	kwApply:           "apply",
+	kwArray:           "array",
 	kwAs:              "as",
 	kwAttach:          "attach",
 	kwBegin:           "begin",
+	kwBody:            "body",
 	kwBulk:            "bulk",
 	kwBy:              "by",
 	kwCall:            "call",
 	kwComment:         "comment",
+	kwCommit:          "commit",
+	kwConcurrently:    "concurrently",
 	kwCopy:            "copy",
 	kwCreate:          "create",
 	kwCross:           "cross",
@@ -149,9 +162,11 @@ var spellings = [keywordCount]string{
 	kwDefault:         "default",
 	kwDelete:          "delete",
 	kwDistinct:        "distinct",
+	kwDo:              "do",
 	kwDrop:            "drop",
 	kwElse:            "else",
 	kwEnd:             "end",
+	kwExists:          "exists",
 	kwExplain:         "explain",
 	kwFetch:           "fetch",
 	kwFor:             "for",
@@ -160,6 +175,7 @@ var spellings = [keywordCount]string{
 	kwGo:              "go",
 	kwGroup:           "group",
 	kwIdentified:      "identified",
+	kwImmediate:       "immediate",
 	kwIn:              "in",
 	kwIndex:           "index",
 	kwInto:            "into",
@@ -182,6 +198,7 @@ var spellings = [keywordCount]string{
 	kwRefresh:         "refresh",
 	kwReplace:         "replace",
 	kwRollback:        "rollback",
+	kwRows:            "rows",
 	kwRule:            "rule",
 	kwSelect:          "select",
 	kwSet:             "set",
@@ -198,6 +215,7 @@ var spellings = [keywordCount]string{
 	kwUsing:           "using",
 	kwValues:          "values",
 	kwView:            "view",
+	kwWhen:            "when",
 	kwWith:            "with",
 }
 
@@ -276,7 +294,7 @@ var lower = func() (t [256]byte) {
 // follows it, where after a name it is an operator.
 var beforeValue = func() (t [keywordCount]bool) {
 	for _, k := range []keyword{
-		kwOperator, kwHard, kwSoft, kwReturning, kwSelect, kwNot, kwOr, kwIn, kwIs, kwBy, kwOn, kwSet, kwAll,
+		kwOperator, kwWhen, kwHard, kwSoft, kwReturning, kwSelect, kwNot, kwOr, kwIn, kwIs, kwBy, kwOn, kwSet, kwAll,
 		kwDistinct, kwDistinctFrom, kwThen, kwElse, kwTo, kwTop, kwFrom, kwUsing, kwInto, kwAs, kwDefault, kwValues,
 	} {
 		t[k] = true
