@@ -123,8 +123,9 @@ func splitDSNList(s string) []string {
 // ' and have characters escaped with a backslash, and there may be white space
 // around =. It fails where a value with an unescaped space or quote would have
 // the list go on in the middle of it: at a key that is no identifier, at one
-// that is there twice, at text after a closing quote, and at an empty value
-// that libpq would have the next setting taken for.
+// that is there twice, at text after a closing quote, at an empty value that
+// libpq would have the next setting taken for, and at a value that holds what
+// looks like a setting: a backslash at the end of the one before has hidden it.
 func parsePostgresSettings(dsn string) (map[string]string, bool) {
 	settings := map[string]string{}
 	for s := strings.TrimLeft(dsn, dsnPostgresSpace); s != ""; s = strings.TrimLeft(s, dsnPostgresSpace) {
@@ -162,12 +163,26 @@ func parsePostgresSettings(dsn string) (map[string]string, bool) {
 		if s = value[i:]; !closed || s != "" && strings.IndexByte(dsnPostgresSpace, s[0]) < 0 {
 			return nil, false
 		}
-		if !quoted && spaced && strings.Contains(b.String(), "=") {
+		if !quoted && spaced && strings.Contains(b.String(), "=") || holdsDSNPostgresSetting(b.String()) {
 			return nil, false
 		}
 		settings[key] = b.String()
 	}
 	return settings, true
+}
+
+// holdsDSNPostgresSetting says whether a value has one of the settings of a
+// connection in it, behind white space.
+func holdsDSNPostgresSetting(value string) bool {
+	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(dsnPostgresSpace, r) }) {
+		switch key, _, ok := strings.Cut(part, "="); key {
+		case "host", "hostaddr", "port", "dbname", "database", "user", "password":
+			if ok && len(part) < len(value) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isDSNPostgresKey says whether s may be the name of a setting: one of libpq's,

@@ -108,6 +108,8 @@ var dsnTests = []struct {
 	{"postgres", `host=db password=p\ w dbname=orders`, target{dsnPG, "orders", "db", 0}},
 	{"postgres", `host=db dbname=orders password=p\`, target{system: dsnPG}},
 	{"postgres", "host=db password=p w dbname=orders", target{system: dsnPG}},
+	{"postgres", "user=a\\ password=b\nhost=c options=d\\ host=db dbname=orders", target{system: dsnPG}},
+	{"postgres", "host=db options=-c\\ search_path=a dbname=orders", target{dsnPG, "orders", "db", 0}},
 	{"postgres", "host=db password='p'w' dbname=orders", target{system: dsnPG}},
 	{"postgres", "host=db password='pw dbname=orders", target{system: dsnPG}},
 	{"postgres", "password= host=db dbname=orders", target{system: dsnPG}},
