@@ -250,7 +250,7 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 		return inner // the text is the library's, which put its own error around it
 	}
 	if said, cut := r.said(raw); !more && !cut && locatable(raw, texts) {
-		unsafe := append(r.unsafe[first:len(r.unsafe):len(r.unsafe)], said...)
+		unsafe := slices.Concat(r.unsafe[first:], said)
 		if safe, own, ok := replace(raw, unsafe); ok && (safe != "" || raw == "") && !repeats(own, unsafe) {
 			return safe
 		}
@@ -371,9 +371,10 @@ func replace(raw string, unsafe []replacement) (safe, own string, ok bool) {
 }
 
 // How much of a text that must not be told shows that another one repeats it: so
-// much at a time is looked for, at every so many bytes.
+// much at a time is looked for, at every so many bytes. An application may well
+// name an address or a table that the driver names too.
 const (
-	repeatedPart = 16
+	repeatedPart = 32
 	repeatedStep = 8
 )
 

@@ -466,7 +466,7 @@ func TestMessageRemembered(t *testing.T) {
 	checkMessages(t, []message{
 		{"bare", raw, "other (*errors.errorString)"},
 		{"wrapped", fmt.Errorf("open: %w", raw), "open: other (*errors.errorString)"},
-		{"formatted", fmt.Errorf("open: %v!", raw), "open: other (*errors.errorString)!"},
+		{"formatted", fmt.Errorf("open: %v, giving up", raw), "open: other (*errors.errorString), giving up"},
 		{"quoted", fmt.Errorf("open: %q", said), `open: "other (*errors.errorString)"`},
 		{"joined", errors.Join(raw, errors.New("own")), "other (*errors.errorString); own"},
 		{"a word of its own", errors.New("a word"), "other (*errors.errorString)"},
@@ -531,6 +531,7 @@ func TestMessageChangedCopies(t *testing.T) {
 		{"upper case", fmt.Errorf("load: %s: %w", strings.ToUpper(pg.Error()), pg), "load: " + errs.Message(pg)},
 		{"cut", fmt.Errorf("load: %.45s…: %w", dup.Error(), dup), "load: constraint (1062): duplicate key"},
 		{"white space", fmt.Errorf("load: %s: %w", strings.ReplaceAll(dup.Error(), " ", "  "), dup), dupText},
+		{"own address", fmt.Errorf("PostgreSQL at 127.0.0.1:45123: %w", &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 45123}, Err: syscall.ECONNREFUSED}), "PostgreSQL at 127.0.0.1:45123: dial tcp: connection refused"},
 		{"own words twice", fmt.Errorf("failed to load the batch: %w", fmt.Errorf("failed to load the batch: %w", dup)), "failed to load the batch: failed to load the batch: " + dupText},
 	})
 }
