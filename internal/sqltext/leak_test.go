@@ -350,8 +350,8 @@ func FuzzLiteral(f *testing.F) {
 		if !strings.Contains(form.dialects, letter(d)) || form.closesEarly(content) || form.open(content) {
 			return
 		}
-		if strings.Contains(strings.ToLower(rest), strings.ToLower(canary)) || strings.HasPrefix(rest, ".") {
-			return // "…".x is a name
+		if strings.Contains(strings.ToLower(rest), strings.ToLower(canary)) || strings.HasPrefix(rest, ".") || strings.Contains(rest, `".`) {
+			return // "…".x is a name, and so is "…""…".x
 		}
 		query := fmt.Sprintf(once(positions[int(position)%len(positions)]), form.make(content)) + rest
 		if leaked(d, query) {
