@@ -21,8 +21,8 @@ import (
 //
 // Like sql.Open it may just validate its arguments without connecting. It
 // returns what sql.Open returns for an unknown driver or a DSN that the driver
-// rejects, and mistakes in the options. The driver sees the DSN twice: once
-// when database/sql looks the driver up, once for the connections.
+// rejects, and mistakes in the options. A driver that is not observed yet sees the
+// DSN twice: once when database/sql looks it up, once for the connections.
 //
 // The pool's metrics are registered too, until the database is closed. The name
 // of an observed driver, from [Register] or of a result of [WrapDriver], stands

@@ -160,11 +160,13 @@ func (o *operation) end(out *outcome) (length time.Duration) {
 	if out.err != nil {
 		class := errs.Classify(out.err)
 		out.class = &class
-		remember(out.err)
 	}
 	length = o.report(out)
 	if o.ledger != nil {
 		o.account(out, length)
+	}
+	if out.err != nil {
+		remember(out.err) // which takes time that is no part of the operation
 	}
 	return length
 }

@@ -368,6 +368,9 @@ func (it *iteration) end(out *outcome) (length time.Duration) {
 	if it.op.ledger != nil {
 		it.op.account(out, length)
 	}
+	if out.err != nil {
+		remember(out.err)
+	}
 	return length
 }
 

@@ -268,6 +268,21 @@ func (chattyConn) Prepare(query string) (driver.Stmt, error) {
 	return nil, errors.New("what is " + query + " meant to be?")
 }
 
+func (chattyConn) QueryContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Rows, error) {
+	if secret, ok := strings.CutPrefix(query, "TABLE 'rows'"); ok {
+		return chattyRows(secret), nil
+	}
+	return nil, driver.ErrSkip
+}
+
+type chattyRows string
+
+func (chattyRows) Columns() []string { return []string{"a"} }
+
+func (r chattyRows) Next([]driver.Value) error { return errors.New("cannot read the row " + string(r)) }
+
+func (chattyRows) Close() error { return nil }
+
 func (chattyConn) Close() error { return nil }
 
 func (chattyConn) Begin() (driver.Tx, error) { return nil, errors.New("not supported") }
@@ -289,6 +304,12 @@ func init() {
 		"a chatty driver's DSN":     func(ctx context.Context, secret string) error { return chattyQuery(ctx, "unreadable:"+secret, "") },
 		"a chatty driver's log-in":  func(ctx context.Context, secret string) error { return chattyQuery(ctx, "unreachable:"+secret, "") },
 		"a chatty driver's PREPARE": func(ctx context.Context, secret string) error { return chattyQuery(ctx, "", "SELECT '"+secret+"'") },
+		"a chatty driver's rows": func(ctx context.Context, secret string) error {
+			return chattyQuery(ctx, "", "TABLE 'rows' '"+secret+"'")
+		},
+		"a chatty driver's rows, after the span": func(ctx context.Context, secret string) error {
+			return chattyQuery(ctx, "", "TABLE 'rows' '"+secret+"'", otdb.WithSpanUntilReturn())
+		},
 		"a chatty driver's log-in, not traced": func(ctx context.Context, secret string) error {
 			return chattyQuery(ctx, "unreachable:"+secret, "", otdb.WithOperations(unconnected))
 		},
