@@ -48,7 +48,8 @@
 // it does not know is taken to be the application's own. The same holds for
 // libraries that are neither part of Go nor a driver. DriverMessage takes nothing
 // to be the application's own. What drivers have said through package otdb in plain
-// texts, the newest 64 of them, Message recognises wherever they come back.
+// texts, the newest 64 of them, Message recognises where they come back, and within
+// other texts if they have 16 bytes or more.
 //
 // All functions may be called from several goroutines at once, and none panics,
 // whatever the methods of an error do.

@@ -45,11 +45,11 @@ var wordings = []wording{
 	{start: "password=", say: say("password=?")},
 	{start: "unknown time zone "},
 	{start: "json: unknown field "},
-	{start: "invalid port "},
-	{start: "invalid value "},
-	{start: "invalid boolean value "},
-	{start: "level string "},
-	{start: "invalid method "},
+	ifQuoted("invalid port "),
+	ifQuoted("invalid value "),
+	ifQuoted("invalid boolean value "),
+	ifQuoted("level string "),
+	ifQuoted("invalid method "),
 
 	// ours, of a PanicError
 	{start: "panic: ", say: sayPanic},
@@ -66,7 +66,7 @@ var wordings = []wording{
 	{start: " is greater than maximum value for ", say: say("value out of range"), before: true},
 	{start: " is less than minimum value for ", say: say("value out of range"), before: true},
 	{start: " is not a number", say: say("not a number"), before: true},
-	{start: "cannot decode "},
+	{start: "cannot decode ", say: sayDecode},
 	{start: "PgError{"},
 
 	// PostgreSQL, where the SQLSTATE is missing, and its details
@@ -74,8 +74,7 @@ var wordings = []wording{
 	{start: "pq.Error{"},
 	{start: "ERROR:   ", say: say("ERROR")},
 	{start: "FATAL:   ", say: say("FATAL")},
-	{start: "value \"", say: sayOutOfRange},
-	{start: "value \\\"", say: sayOutOfRange},
+	{start: "value ", say: sayOutOfRange},
 	{start: "invalid input syntax for ", say: say("invalid input syntax")},
 	{start: "invalid input value for ", say: say("invalid input value")},
 	{start: "malformed array literal"},
@@ -110,7 +109,7 @@ var wordings = []wording{
 	// SQL Server
 	{start: "mssql: ", say: say("mssql: error")},
 	{start: "mssql.Error{"},
-	{start: "The conversion of ", say: say("conversion failed")},
+	{start: "The conversion of the ", say: say("conversion failed")},
 	{start: "Arithmetic overflow error", say: say("arithmetic overflow")},
 	{start: "The duplicate key value is "},
 	{start: "Conversion failed when converting the ", say: say("conversion failed")},
@@ -192,8 +191,25 @@ func say(told string) func(string) (string, bool) {
 func sayIfQuoted(told string) func(string) (string, bool) {
 	return func(s string) (string, bool) {
 		_, rest, _ := strings.Cut(s, " ")
-		return told, strings.HasPrefix(strings.TrimLeft(rest, `\`), `"`)
+		return told, isQuoted(rest)
 	}
+}
+
+// ifQuoted is a wording that is one only in front of a quote: the same words may
+// begin what an application says itself.
+func ifQuoted(start string) wording {
+	return wording{start: start, say: func(s string) (string, bool) {
+		return strings.TrimRight(start, " "), isQuoted(s[len(start):])
+	}}
+}
+
+// isQuoted reports whether s begins with a quote, which may have been escaped when
+// the text itself was quoted.
+func isQuoted(s string) bool { return strings.HasPrefix(strings.TrimLeft(s, `\`), `"`) }
+
+// sayDecode is for what pgtype says: cannot decode x into Time.
+func sayDecode(s string) (string, bool) {
+	return "cannot decode", strings.Contains(s, " into ")
 }
 
 // sayScan tells the index of the column and what did not fit. It leaves out the
@@ -304,7 +320,7 @@ func sayPanic(s string) (string, bool) {
 // sayOutOfRange is for what PostgreSQL says of a number: value "7" is out of range
 // for type integer.
 func sayOutOfRange(s string) (string, bool) {
-	return "value out of range", strings.Contains(s, " is out of range for type ")
+	return "value out of range", isQuoted(s[len("value "):]) && strings.Contains(s, " is out of range for type ")
 }
 
 // sayKey is for the detail of a violated constraint: Key (column)=(value).
