@@ -123,14 +123,15 @@ func commentAt(d sqltext.Dialect, query string, r sqltext.Result) int {
 	}
 	end := len(strings.TrimRightFunc(query, blank))
 	semicolon := strings.IndexByte(query[end:], ';')
-	switch {
-	case semicolon < 0:
+	if semicolon < 0 {
 		return len(query)
-	case sqltext.Parse(d, query[:end+semicolon]).OpenComment: // a line comment's
-		return -1
-	default:
-		return end + semicolon
 	}
+	// The semicolon may be a line comment's. And behind it, what is white space to
+	// blank may be none to the database, which so hides a comment in front of it.
+	if before := sqltext.Parse(d, query[:end+semicolon]); before.OpenComment || before.Commented {
+		return -1
+	}
+	return end + semicolon
 }
 
 // takesComment reports whether query may have a comment at all. It must have
