@@ -3,7 +3,6 @@ package errs
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -66,6 +65,26 @@ func DriverMessage(err error) string {
 	}
 	r := renderer{budget: maxNodes, driver: true}
 	return r.message(err)
+}
+
+// Remember notes that err was returned by a driver. From then on [Message] tells
+// nothing more of its text than [DriverMessage] does, nor of those fields of it that
+// quote values, wherever the same words come back: many errors of drivers are plain
+// texts, and others become plain texts once they are formatted with %v or %q, are
+// encoded as JSON, or have a field of theirs copied into another error. What is
+// shorter than 16 bytes is recognised as the whole of an error only.
+//
+// Package otdb remembers every error that it sees, so that there is no need to call
+// Remember for those. The newest 128 texts are known. It is safe for concurrent use.
+func Remember(err error) {
+	if err == nil {
+		return
+	}
+	r := renderer{budget: maxNodes, driver: true}
+	r.render(err, 0)
+	for _, u := range r.unsafe {
+		drivertext.Remember(u.raw, oneLine(u.safe))
+	}
 }
 
 // message returns the text of the tree of err.
@@ -264,10 +283,10 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 	return info.name + ": " + inner
 }
 
-// said returns what drivers have said that raw holds, and whether the end of any
-// of it is not known.
+// said returns what drivers have said that raw holds in that part of it of which
+// anything may be told, and whether the end of any of it is not known.
 func (r *renderer) said(raw string) (list []replacement, cut bool) {
-	for _, t := range drivertext.Within(raw) {
+	for _, t := range drivertext.Within(raw[:min(len(raw), maxUnsafe)]) {
 		list = append(list, replacement{t.Raw, t.Safe, true})
 		cut = cut || t.Cut
 	}
@@ -329,16 +348,14 @@ func replace(raw string, unsafe []replacement) (safe, own string, ok bool) {
 	}
 	var spans []span
 	for _, u := range slices.Backward(unsafe) { // outer errors first: for the same text theirs counts
-		var ok bool
-		if spans, ok = find(spans, raw, u.raw, u.safe); !ok {
-			return "", "", false
-		}
-		quoted := strconv.Quote(u.raw) // as %q prints it
-		if quoted = quoted[1 : len(quoted)-1]; quoted == u.raw {
+		if len(u.raw) > len(raw) {
 			continue
 		}
-		if spans, ok = find(spans, raw, quoted, u.safe); !ok {
-			return "", "", false
+		for _, form := range drivertext.Forms(u.raw) {
+			var ok bool
+			if spans, ok = find(spans, raw, form, u.safe); !ok {
+				return "", "", false
+			}
 		}
 	}
 	slices.SortStableFunc(spans, func(a, b span) int {

@@ -463,7 +463,8 @@ func TestMessageRemembered(t *testing.T) {
 	const said = "default addr for network '" + canary + "' unknown"
 	raw := errors.New(said)
 	const long = "the driver said " + canary + "..."
-	drivertext.Remember(said, errs.DriverMessage(raw))
+	errs.Remember(nil)
+	errs.Remember(raw)
 	drivertext.Remember("a word", "a safe word")
 	drivertext.Remember(long+strings.Repeat(canary, 1000), "something long")
 	checkMessages(t, []message{
@@ -475,6 +476,32 @@ func TestMessageRemembered(t *testing.T) {
 		{"a word of its own", errors.New("a word"), "other (*errors.errorString)"},
 		{"a word of another", errors.New("a word of another"), "a word of another"},
 		{"long", errors.New("open: " + long + strings.Repeat(canary, 1000) + canary), "*errors.errorString"},
+	})
+}
+
+// So is what an application has made of a driver's error of any type: by then it
+// is a plain text, in which only the words tell whose they are.
+func TestMessageRememberedForms(t *testing.T) {
+	unquoted := errors.New(`missing "=" after "` + canary + `" in connection info string`)
+	lookup := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "app:" + canary + ":", IsNotFound: true}}
+	raised := &pgconn.PgError{Severity: "ERROR", Code: "P0001", Message: "card " + canary + " is stolen", Where: "in the order of " + canary}
+	plain := errors.New("malformed MATCH expression of the driver: [" + canary + "]")
+	for _, err := range []error{unquoted, lookup, raised, plain} {
+		errs.Remember(err)
+	}
+	encoded, err := json.Marshal(map[string]string{"error": unquoted.Error()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkMessages(t, []message{
+		{"%q", fmt.Errorf("open: %q", unquoted), `open: "other (*errors.errorString)"`},
+		{"JSON", errors.New(string(encoded)), `{"error":"other (*errors.errorString)"}`},
+		{"%q beside %w", fmt.Errorf("open: %q: %w", unquoted.Error(), context.Canceled), `open: "other (*errors.errorString)": context canceled`},
+		{"typed, formatted", fmt.Errorf("open: %v", lookup), "open: dial tcp: lookup: no such host"},
+		{"typed, a part of it", fmt.Errorf("open: %v", lookup.Err), "open: lookup: no such host"},
+		{"a field", fmt.Errorf("load order: %s", raised.Message), "load order: ?"},
+		{"another field", fmt.Errorf("load order: %s", raised.Where), "load order: ?"},
+		{"in brackets", fmt.Errorf("search (%v)", plain), "search (other (*errors.errorString))"},
 	})
 }
 

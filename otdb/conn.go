@@ -7,6 +7,8 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+
+	"github.com/taskspan/taskspan/errs"
 )
 
 // conn is a connection. What it claims to implement beyond these methods is
@@ -317,7 +319,7 @@ func legacyValues(ctx context.Context, args []driver.NamedValue) ([]driver.Value
 func (o *operation) finish(err error, returned bool) {
 	if o.descriptor == nil {
 		if err != nil {
-			remember(err)
+			errs.Remember(err)
 		}
 		return
 	}

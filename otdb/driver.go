@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/taskspan/taskspan/errs"
 )
 
 // wrappedDriver is a driver whose connections are observed. It always has a
@@ -43,7 +45,7 @@ func (d *wrappedDriver) openConnector(dsn string) (*connector, error) {
 	if dc, ok := d.raw.(driver.DriverContext); ok {
 		var err error
 		if raw, err = dc.OpenConnector(dsn); err != nil {
-			remember(err)
+			errs.Remember(err)
 			return nil, err
 		}
 	}

@@ -60,7 +60,7 @@ func lookUp(driverName, dsn string) (driver.Driver, error) {
 		if found, ok := err.(*observedError); ok { //nolint:errorlint // sql.Open returns it as it is
 			return found.driver, nil
 		}
-		remember(err)
+		errs.Remember(err)
 		return nil, err
 	}
 	defer func() {

@@ -19,7 +19,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/errs"
-	"github.com/taskspan/taskspan/internal/drivertext"
 	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
@@ -166,7 +165,7 @@ func (o *operation) end(out *outcome) (length time.Duration) {
 		o.account(out, length)
 	}
 	if out.err != nil {
-		remember(out.err) // which takes time that is no part of the operation
+		errs.Remember(out.err) // which takes time that is no part of the operation
 	}
 	return length
 }
@@ -331,15 +330,6 @@ func (db *database) errorText(err error) (text string) {
 	}
 	defer reportPanic("the function given to WithErrorText", func() { text = "" })
 	return db.cfg.errorText(err)
-}
-
-// remember tells package errs that err is the driver's, where that does not show:
-// whoever returns it from a task would export its text as the application's own.
-func remember(err error) {
-	defer func() { _ = recover() }() // err's own method may panic; errs has catered for that
-	if safe := errs.DriverMessage(err); safe != errs.Message(err) {
-		drivertext.Remember(err.Error(), safe)
-	}
 }
 
 // startOptions returns the options of the span for a call of st.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
@@ -369,7 +370,7 @@ func (it *iteration) end(out *outcome) (length time.Duration) {
 		it.op.account(out, length)
 	}
 	if out.err != nil {
-		remember(out.err)
+		errs.Remember(out.err)
 	}
 	return length
 }

@@ -1,14 +1,17 @@
-// Package drivertext remembers what drivers have said in errors that do not show
-// whose they are.
+// Package drivertext remembers what drivers have said.
 //
 // Many an error of a driver is a plain text, of errors.New or fmt.Errorf: what it
-// says of a DSN that it cannot read, for one, with a part of the password in it.
-// Package otdb knows that it is the driver's. By the time when a task returns it,
-// wrapped or formatted, it looks like the application's own. So otdb remembers the
-// text, and package errs looks for it.
+// says of a DSN that it cannot read, for one, with a part of the password in it. And
+// an error of any type is a plain text once an application has formatted it. By the
+// time when a task returns such a text it looks like the application's own. So
+// package errs remembers the texts of the errors that package otdb has seen, and
+// looks for them.
 package drivertext
 
 import (
+	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,7 +19,7 @@ import (
 
 // Bounds of what is remembered: errors are returned soon after they were made.
 const (
-	maxTexts = 64
+	maxTexts = 128
 	maxText  = 4 << 10 // bytes of one
 	// minPart is the length from which a text is looked for within others: what
 	// is shorter may be anybody's words.
@@ -28,6 +31,24 @@ type Text struct {
 	Raw  string
 	Safe string // what may be told instead
 	Cut  bool   // Raw is only the beginning
+
+	forms []string
+}
+
+// Forms returns the ways in which a text may stand in another one: as it is, as %q
+// prints it, and as JSON has it.
+func Forms(raw string) []string {
+	forms := []string{raw}
+	quoted := strconv.Quote(raw)
+	if quoted = quoted[1 : len(quoted)-1]; quoted != raw {
+		forms = append(forms, quoted)
+	}
+	if encoded, err := json.Marshal(raw); err == nil {
+		if text := string(encoded[1 : len(encoded)-1]); !slices.Contains(forms, text) {
+			forms = append(forms, text)
+		}
+	}
+	return forms
 }
 
 // The texts are never changed in place. The newest is the last.
@@ -54,6 +75,7 @@ func Remember(raw, safe string) {
 		t.Raw, t.Cut = raw[:maxText], true
 	}
 	t.Raw = strings.Clone(t.Raw) // which may be a part of something larger
+	t.forms = Forms(t.Raw)
 	mu.Lock()
 	defer mu.Unlock()
 	if Said(raw) {
@@ -78,12 +100,18 @@ func Said(raw string) bool {
 	return false
 }
 
-// Within returns the texts that raw holds.
+// Within returns the texts that raw holds in one of their forms.
 func Within(raw string) []Text {
 	var found []Text
 	for _, t := range all() {
-		if len(t.Raw) >= minPart && strings.Contains(raw, t.Raw) {
-			found = append(found, t)
+		if len(t.Raw) < minPart {
+			continue
+		}
+		for _, form := range t.forms {
+			if strings.Contains(raw, form) {
+				found = append(found, t)
+				break
+			}
 		}
 	}
 	return found

@@ -1,6 +1,7 @@
 package drivertext_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -42,6 +43,24 @@ func TestRememberLong(t *testing.T) {
 	}
 }
 
+// A text is found in whatever way it was put into another one.
+func TestForms(t *testing.T) {
+	text := "missing \"=\" after <the \\ word> \x01 secret"
+	drivertext.Remember(text, "safe")
+	encoded, err := json.Marshal(map[string]string{"error": text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range []string{text, fmt.Sprintf("%q", text), string(encoded)} {
+		if got := fmt.Sprint(within(raw)); got != "[safe]" {
+			t.Errorf("within %s: %s", raw, got)
+		}
+	}
+	if got := drivertext.Forms("a plain text"); len(got) != 1 {
+		t.Errorf("forms: %q", got)
+	}
+}
+
 // What is remembered is bounded, whoever says how much, and the newest is known.
 func TestForget(t *testing.T) {
 	var wg sync.WaitGroup
@@ -63,7 +82,7 @@ func TestForget(t *testing.T) {
 		}
 	}
 	all.WriteString("the last of all texts")
-	if got := within(all.String()); len(got) != 64 || got[len(got)-1] != "last" {
+	if got := within(all.String()); len(got) != 128 || got[len(got)-1] != "last" {
 		t.Errorf("%d texts are known", len(got))
 	}
 	if drivertext.Said("driver 0 said the text 0") {

@@ -39,7 +39,7 @@ var layers = map[string]layer{
 	"internal/ledger":     {},
 	"internal/sqltext":    {},
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
-	"otdb":                {imports: []string{"errs", "internal/drivertext", "internal/ledger", "internal/sqltext", "github.com/XSAM/otelsql", otelAPI}},
+	"otdb":                {imports: []string{"errs", "internal/ledger", "internal/sqltext", "github.com/XSAM/otelsql", otelAPI}},
 	"telemetry":           {imports: []string{"metrics", otelAPI, "go.opentelemetry.io/contrib", "github.com/prometheus"}, sdk: true},
 	"worker":              {imports: []string{"errs", "internal/ledger", otelAPI}},
 }
