@@ -31,7 +31,12 @@ type Class struct {
 	// Retryable reports that the same work may succeed if it is done again from
 	// the start: serialization failures, deadlocks, and connections that failed
 	// before anything was sent over them. It is false for anything else, also
-	// where a second try might help.
+	// where a second try might help, or where one of several joined errors is of
+	// a connection that broke while it was in use.
+	//
+	// What a driver says of it is taken for true: driver.ErrBadConn means that
+	// nothing was done. Not every driver keeps to that: lib/pq returns it as well
+	// for a COMMIT whose answer was lost.
 	Retryable bool
 }
 
@@ -83,6 +88,9 @@ func Classify(err error) Class {
 	}
 	c := classifier{budget: maxNodes}
 	c.visit(err, trail{}, 0)
+	if c.lost && c.rank < rankDatabase { // which says by itself that nothing was done
+		c.best.Retryable = false
+	}
 	return c.best
 }
 
@@ -107,7 +115,8 @@ type trail struct {
 	rank     rank
 	name     string // the Go type that says most
 	strength strength
-	dial     bool // inside the failure of an attempt to connect
+	dial     bool // inside the failure of an attempt to connect, which may succeed later
+	dialing  bool // inside that of any attempt to connect
 	unsent   bool // the driver says that it had sent nothing
 	remote   bool // inside an error of a driver or of the network
 	panicked bool // inside a recovered panic
@@ -120,6 +129,7 @@ type classifier struct {
 	strength strength
 	panicked bool
 	found    bool
+	lost     bool // a connection broke that was in use
 	budget   int
 }
 
@@ -154,6 +164,9 @@ func (c *classifier) visit(err error, t trail, depth int) {
 
 // offer proposes the finding of a whole trail. The first of the best stays.
 func (c *classifier) offer(t *trail) {
+	if class := t.result(); class.Kind == KindConnection && !class.Retryable && !t.dialing && t.rank < rankDatabase {
+		c.lost = true
+	}
 	if c.found && !c.beatenBy(t) {
 		return
 	}

@@ -346,6 +346,8 @@ func TestClassifyTypes(t *testing.T) {
 		{"dial, no such host", dial(&net.DNSError{IsNotFound: true, IsTemporary: true}), errs.Class{Kind: errs.KindConnection, Type: dns}},
 		{"dial, DNS down", dial(&net.DNSError{IsTemporary: true}), errs.Class{Kind: errs.KindConnection, Type: dns, Retryable: true}},
 		{"dial, DNS late", dial(&net.DNSError{IsTimeout: true}), errs.Class{Kind: errs.KindTimeout, Type: dns, Retryable: true}},
+		{"dial of no network", dial(net.UnknownNetworkError("x")), errs.Class{Kind: errs.KindConnection, Type: "net.UnknownNetworkError"}},
+		{"dial of no address", dial(&net.AddrError{Err: "missing port"}), errs.Class{Kind: errs.KindConnection, Type: "*net.AddrError"}},
 		{"dial, DNS broken", dial(&net.DNSError{}), errs.Class{Kind: errs.KindConnection, Type: dns}},
 		{"read reset", read(syscall.ECONNRESET), errs.Class{Kind: errs.KindConnection, Type: op}},
 		{"write to a closed pipe", &net.OpError{Op: "write", Err: syscall.EPIPE}, errs.Class{Kind: errs.KindConnection, Type: op}},
@@ -438,6 +440,7 @@ func TestClassifyPgconn(t *testing.T) {
 func TestClassifyPrecedence(t *testing.T) {
 	pg := &pgconn.PgError{Code: "23505"}
 	deadlock := &mysql.MySQLError{Number: 1213}
+	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	class := func(kind errs.Kind, code string) errs.Class { return errs.Class{Kind: kind, Type: code, Code: code} }
 	unique := class(errs.KindConstraint, "23505")
 	own := &quota{class: errs.Class{Kind: errs.KindResource, Type: "quota"}}
@@ -453,6 +456,12 @@ func TestClassifyPrecedence(t *testing.T) {
 		{errors.Join(sql.ErrTxDone, context.Canceled), errs.Classify(context.Canceled)},
 		{errors.Join(dial(syscall.ECONNREFUSED), sql.ErrNoRows), errs.Classify(sql.ErrNoRows)},
 		{errors.Join(sql.ErrTxDone, sql.ErrNoRows), errs.Classify(sql.ErrTxDone)},
+		// A connection that broke while it was in use may have done its work.
+		{errors.Join(dial(syscall.ECONNREFUSED), reset), errs.Class{Kind: errs.KindConnection, Type: "*net.OpError"}},
+		{errors.Join(reset, dial(syscall.ECONNREFUSED)), errs.Class{Kind: errs.KindConnection, Type: "*net.OpError"}},
+		{errors.Join(reset, driver.ErrBadConn), errs.Class{Kind: errs.KindConnection, Type: "driver.ErrBadConn"}},
+		{errors.Join(deadlock, reset), errs.Classify(deadlock)},
+		{errors.Join(dial(syscall.ECONNREFUSED), dial(&net.DNSError{IsNotFound: true})), errs.Class{Kind: errs.KindConnection, Type: "*net.OpError", Retryable: true}},
 		{errors.Join(&fault{"x"}, dial(syscall.ECONNREFUSED)), errs.Classify(dial(syscall.ECONNREFUSED))},
 		{fmt.Errorf("%w, then %w", sql.ErrTxDone, pg), unique},
 		{errors.Join(pg, own), own.class},

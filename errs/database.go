@@ -12,6 +12,13 @@ type sqlStater interface {
 	SQLState() string
 }
 
+// postgresFielder is how bun's pgdriver says it: by the letters of the protocol.
+type postgresFielder interface {
+	error
+	Field(letter byte) string
+	IntegrityViolation() bool
+}
+
 // sqlServerNumberer is how go-mssqldb says it.
 type sqlServerNumberer interface {
 	error
@@ -59,6 +66,10 @@ func failureOf(err error, info *typeInfo) (f failure, ok bool) {
 	case shapeSQLState:
 		if s, is := err.(sqlStater); is {
 			return sqlStateFailure(s.SQLState())
+		}
+	case shapePostgresField:
+		if s, is := err.(postgresFielder); is {
+			return sqlStateFailure(s.Field('C'))
 		}
 	case shapePostgres:
 		return sqlStateFailure(fieldText(err, info.code))

@@ -19,7 +19,7 @@
 // [DriverMessage] is for an error that is known to come from a driver, one that
 // nobody has wrapped yet: it keeps no text that it does not recognise.
 //
-// No driver is imported. Errors of PostgreSQL (pgx, lib/pq), MySQL and MariaDB
+// No driver is imported. Errors of PostgreSQL (pgx, lib/pq, bun's pgdriver), MySQL and MariaDB
 // (go-sql-driver/mysql, go-mysql), SQLite (mattn/go-sqlite3, modernc.org/sqlite,
 // ncruces/go-sqlite3) and SQL Server (go-mssqldb) are recognised by the methods
 // they have and by the exported fields of their types. What a type is gets
@@ -47,9 +47,8 @@
 // drivers and of database/sql, and drops the text from there on. A wording that
 // it does not know is taken to be the application's own. The same holds for
 // libraries that are neither part of Go nor a driver. DriverMessage takes nothing
-// to be the application's own. What drivers have said through package otdb in plain
-// texts, the newest 64 of them, Message recognises where they come back, and within
-// other texts if they have 16 bytes or more.
+// to be the application's own. What drivers have said through package otdb, or is
+// given to [Remember], Message recognises where it comes back.
 //
 // All functions may be called from several goroutines at once, and none panics,
 // whatever the methods of an error do.

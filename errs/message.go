@@ -270,7 +270,10 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 	}
 	if said, cut := r.said(raw); !more && !cut && locatable(raw, texts) {
 		unsafe := slices.Concat(r.unsafe[first:], said)
-		if safe, own, ok := replace(raw, unsafe); ok && (safe != "" || raw == "") && !repeats(own, unsafe) {
+		if safe, own, ended, ok := replace(raw, unsafe); ok && (safe != "" || raw == "") && !repeats(own, unsafe) {
+			if ended {
+				safe = r.withCause(safe, first)
+			}
 			return safe
 		}
 	}
@@ -281,6 +284,22 @@ func (r *renderer) own(err error, info *typeInfo, raw string, depth, first int) 
 		return info.name
 	}
 	return info.name + ": " + inner
+}
+
+// withCause adds to a text whose end was dropped what is told of the error of a
+// library that stood there. The replacements from first on are of the errors that
+// it wraps, the outermost last.
+func (r *renderer) withCause(safe string, first int) string {
+	for _, u := range slices.Backward(r.unsafe[first:]) {
+		if !u.quotes || u.safe == "?" {
+			continue
+		}
+		if what, _, _ := strings.Cut(u.safe, ", "); len(safe) < maxSafe && !strings.Contains(safe, what) {
+			safe += ": " + u.safe
+		}
+		break
+	}
+	return safe
 }
 
 // said returns what drivers have said that raw holds in that part of it of which
@@ -340,11 +359,11 @@ type span struct {
 }
 
 // replace returns raw with every replacement made, and with what is recognised by
-// its wording dropped; and what it kept of raw. It returns false if there is too
-// much to replace.
-func replace(raw string, unsafe []replacement) (safe, own string, ok bool) {
+// its wording dropped; what it kept of raw; and whether it kept nothing of its end.
+// It returns false if there is too much to replace.
+func replace(raw string, unsafe []replacement) (safe, own string, ended, ok bool) {
 	if len(raw) > maxUnsafe && len(unsafe) > 0 {
-		return "", "", false
+		return "", "", false, false
 	}
 	var spans []span
 	for _, u := range slices.Backward(unsafe) { // outer errors first: for the same text theirs counts
@@ -354,7 +373,7 @@ func replace(raw string, unsafe []replacement) (safe, own string, ok bool) {
 		for _, form := range drivertext.Forms(u.raw) {
 			var ok bool
 			if spans, ok = find(spans, raw, form, u.safe); !ok {
-				return "", "", false
+				return "", "", false, false
 			}
 		}
 	}
@@ -375,16 +394,16 @@ func replace(raw string, unsafe []replacement) (safe, own string, ok bool) {
 		out.WriteString(before)
 		kept.WriteString(before)
 		if ended || out.Len() > maxSafe {
-			return out.String(), kept.String(), true
+			return out.String(), kept.String(), true, true
 		}
 		out.WriteString(s.safe)
 		kept.WriteByte(0)
 		at = s.end
 	}
-	rest, _ := dropQuoted(raw[at:], len(raw)-at)
+	rest, ended := dropQuoted(raw[at:], len(raw)-at)
 	out.WriteString(rest)
 	kept.WriteString(rest)
-	return out.String(), kept.String(), true
+	return out.String(), kept.String(), ended, true
 }
 
 // How much of a text that must not be told shows that another one repeats it: so

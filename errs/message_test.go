@@ -287,8 +287,24 @@ func TestMessageWording(t *testing.T) {
 		{"encode, odd", errors.New("failed to encode args[" + canary), "failed to encode args"},
 		{"too great", errors.New("x: 12345678 is greater than maximum value for int4"), "x: value out of range"},
 		{"first of two", errors.New("pq: Error 1062: " + canary), "pq: error"},
-		{"wording and child", fmt.Errorf("pq: %s: %w", canary, cast), "pq: error"},
+		{"wording and child", fmt.Errorf("pq: %s: %w", canary, cast), "pq: error: data (22P02): invalid text for the type"},
+		{"wording before a child", fmt.Errorf("cannot unmarshal order 7: %w", cast), "cannot unmarshal: data (22P02): invalid text for the type"},
+		{"address before a child", fmt.Errorf("order 7 (https://shop/o/7) failed: %w; retry?", cast), "order 7 (https://?: data (22P02): invalid text for the type"},
+		{"duration", fmt.Errorf("dial timeout: %v", parseDuration(t, canary)), "dial timeout: time: invalid duration"},
+		{"request", fmt.Errorf("call: %v", &url.Error{Op: "Get", URL: "http://h/bot" + canary + "/send", Err: io.EOF}), "call: Get"},
+		{"DSN", errors.New("server=x;Pwd=" + canary), "server=x;Pwd=?"},
+		{"bun", errors.New("load: ERROR: duplicate key value (SQLSTATE=23505) " + canary), "load: constraint (23505): duplicate key"},
+		{"no state", errors.New("load: ERROR: (SQLSTATE"), "load: ERROR: (SQLSTATE"},
 	})
+}
+
+func parseDuration(t *testing.T, s string) error {
+	t.Helper()
+	_, err := time.ParseDuration(s)
+	if err == nil {
+		t.Fatal("parsed")
+	}
+	return err
 }
 
 func TestMessageLibraries(t *testing.T) {

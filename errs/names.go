@@ -31,6 +31,17 @@ func (n *names) addList(label string, list []string) {
 	}
 }
 
+// addPostgres adds what PostgreSQL names in fields of their own.
+func (n *names) addPostgres(schema, table, constraint, column, dataType string) {
+	if schema != "" && table != "" {
+		table = schema + "." + table
+	}
+	n.add("constraint", constraint)
+	n.add("table", table)
+	n.add("column", column)
+	n.add("type", dataType)
+}
+
 const (
 	maxNames      = 16  // columns of one key
 	maxIdentifier = 128 // bytes: a schema, a table and a column of usual length
@@ -70,16 +81,14 @@ func between(s, prefix, suffix string) (string, bool) {
 // namesOf returns the names that the error of a database tells. raw is its text.
 func namesOf(err error, info *typeInfo, f failure, raw string) string {
 	var n names
+	if s, ok := err.(postgresFielder); ok && info.shape == shapePostgresField {
+		n.addPostgres(s.Field('s'), s.Field('t'), s.Field('n'), s.Field('c'), s.Field('d'))
+		return n.text
+	}
 	switch f.system {
 	case systemSQLState:
-		table := fieldText(err, info.table)
-		if schema := fieldText(err, info.schema); schema != "" && table != "" {
-			table = schema + "." + table
-		}
-		n.add("constraint", fieldText(err, info.constraint))
-		n.add("table", table)
-		n.add("column", fieldText(err, info.column))
-		n.add("type", fieldText(err, info.dataType))
+		n.addPostgres(fieldText(err, info.schema), fieldText(err, info.table), fieldText(err, info.constraint),
+			fieldText(err, info.column), fieldText(err, info.dataType))
 	case systemMySQL:
 		n = mysqlNames(f, fieldText(err, info.message))
 	case systemSQLite:

@@ -15,9 +15,8 @@ func (t *trail) noteType(err error, info *typeInfo) {
 		}
 		t.raise(rankType, Class{Kind: KindConnection})
 		t.remote = true
-		if e.Op == "dial" {
-			t.dial = true
-		}
+		t.dialing = t.dialing || e.Op == "dial"
+		t.dial = t.dialing
 	case *net.DNSError:
 		if e == nil {
 			return
@@ -29,6 +28,9 @@ func (t *trail) noteType(err error, info *typeInfo) {
 		t.raise(rankErrno, class)
 		t.dial = false // its own word is more exact than that of the dialer
 		return
+	case *net.AddrError, *net.ParseError, net.UnknownNetworkError, net.InvalidAddrError:
+		t.raise(rankErrno, Class{Kind: KindConnection})
+		t.dial = false // there will be no such address the next time either
 	case syscall.Errno:
 		if kind := errnoKind(e); kind != KindNone {
 			t.raise(rankErrno, Class{Kind: kind})
@@ -62,10 +64,6 @@ func standardKind(name string) Kind {
 // standardKinds holds types of the standard library by name, so that their
 // packages need not be imported.
 var standardKinds = map[string]Kind{
-	"*net.AddrError":              KindConnection,
-	"*net.ParseError":             KindConnection,
-	"net.InvalidAddrError":        KindConnection,
-	"net.UnknownNetworkError":     KindConnection,
 	"*textproto.Error":            KindConnection,
 	"*strconv.NumError":           KindData,
 	"*time.ParseError":            KindData,

@@ -63,6 +63,7 @@ const (
 	shapeSQLiteCode          // sqlite.Error with method Code() int: modernc
 	shapeSQLiteMethods       // Error with methods Code() and ExtendedCode(): ncruces
 	shapeSQLServer           // method SQLErrorNumber() int32: go-mssqldb
+	shapePostgresField       // methods Field(byte) string, IntegrityViolation() bool: bun's pgdriver
 )
 
 var infos sync.Map // reflect.Type → *typeInfo
@@ -93,6 +94,7 @@ var (
 	classifiedType = reflect.TypeFor[Classified]()
 	sqlStateType   = reflect.TypeFor[sqlStater]()
 	sqlServerType  = reflect.TypeFor[sqlServerNumberer]()
+	fielderType    = reflect.TypeFor[postgresFielder]()
 	panicType      = reflect.TypeFor[*PanicError]()
 )
 
@@ -198,6 +200,7 @@ var driverPaths = []string{
 	"github.com/tursodatabase", "github.com/trinodb/trino-go-client",
 	"github.com/SAP/go-hdb", "github.com/nakagami/firebirdsql", "github.com/ibmdb/go_ibm_db",
 	"github.com/teradata/gosql-driver", "github.com/googleapis/go-sql-spanner",
+	"github.com/uptrace/bun/driver/pgdriver", "github.com/golang-migrate/migrate",
 	"github.com/ziutek/mymysql", "github.com/mattn/go-oci8",
 	"github.com/mailru/go-clickhouse", "github.com/mutecomm/go-sqlcipher",
 }
@@ -223,6 +226,8 @@ func shapeOf(t, base reflect.Type) shape {
 		return shapeSQLState
 	case t.Implements(sqlServerType):
 		return shapeSQLServer
+	case t.Implements(fielderType):
+		return shapePostgresField
 	case sqliteNumbers[name] && isInteger(base.Kind()) && strings.Contains(base.PkgPath(), "sqlite"):
 		return shapeSQLiteErrNo
 	case name == "Error" && methodIsInteger(t, "Code") && methodIsInteger(t, "ExtendedCode"):

@@ -43,6 +43,11 @@ var wordings = []wording{
 	{start: "parse ", say: sayIfQuoted("parse")},
 	{start: "://", say: sayURL},
 	{start: "password=", say: say("password=?")},
+	{start: "Password=", say: say("Password=?")},
+	{start: "PASSWORD=", say: say("PASSWORD=?")},
+	{start: "pwd=", say: say("pwd=?")},
+	{start: "Pwd=", say: say("Pwd=?")},
+	{start: "PWD=", say: say("PWD=?")},
 	{start: "unknown time zone "},
 	{start: "json: unknown field "},
 	ifQuoted("invalid port "),
@@ -50,6 +55,16 @@ var wordings = []wording{
 	ifQuoted("invalid boolean value "),
 	ifQuoted("level string "),
 	ifQuoted("invalid method "),
+	ifQuoted("invalid duration "),
+	ifQuoted("missing unit in duration "),
+	ifQuoted("unknown unit "),
+	{start: "error parsing regexp: "},
+	{start: "Get ", say: sayIfQuoted("Get")}, // and an address, as net/http says it
+	{start: "Head ", say: sayIfQuoted("Head")},
+	{start: "Post ", say: sayIfQuoted("Post")},
+	{start: "Put ", say: sayIfQuoted("Put")},
+	{start: "Patch ", say: sayIfQuoted("Patch")},
+	{start: "Delete ", say: sayIfQuoted("Delete")},
 
 	// ours, of a PanicError
 	{start: "panic: ", say: sayPanic},
@@ -105,6 +120,11 @@ var wordings = []wording{
 	{start: "Invalid _", say: say("invalid parameter of the DSN")}, // mattn
 	{start: "near ", say: sayIfQuoted("syntax error")},
 	{start: "no such column: "},
+	{start: "no such access mode: "},
+	{start: "no such cache mode: "},
+	{start: "no such vfs: "},
+	{start: "malformed MATCH expression"},
+	{start: "bad JSON path: "},
 
 	// SQL Server
 	{start: "mssql: ", say: say("mssql: error")},
@@ -358,12 +378,12 @@ func sayMySQL(s string) (string, bool) {
 // findSQLState is for what pgx says: "ERROR: … (SQLSTATE 23505)". Where no word
 // of severity is to be found, the text is dropped from its start.
 func findSQLState(text string, limit int) (at int, told string, found bool) {
-	const mark = "(SQLSTATE "
+	const mark = "(SQLSTATE" // and a blank, or in bun's pgdriver =
 	i := strings.Index(text, mark)
-	if i < 0 || i >= limit {
+	if i < 0 || i >= limit || i+len(mark) == len(text) || text[i+len(mark)] != ' ' && text[i+len(mark)] != '=' {
 		return 0, "", false
 	}
-	code, _, ok := strings.Cut(text[i+len(mark):], ")")
+	code, _, ok := strings.Cut(text[i+len(mark)+1:], ")")
 	f, known := sqlStateFailure(code)
 	if !ok || !known {
 		f = failure{condition: condition{kind: KindOther, phrase: "database error"}}
