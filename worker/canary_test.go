@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -246,7 +247,7 @@ func (chatty) Open(string) (driver.Conn, error) { return nil, errors.New("never 
 
 func (chatty) OpenConnector(dsn string) (driver.Connector, error) {
 	if strings.HasPrefix(dsn, "unreadable:") {
-		return nil, fmt.Errorf("default addr for network '%s' unknown", dsn)
+		return nil, fmt.Errorf("missing \"=\" after %q in <the DSN>", dsn)
 	}
 	return chattyConnector(dsn), nil
 }
@@ -255,7 +256,7 @@ type chattyConnector string
 
 func (c chattyConnector) Connect(context.Context) (driver.Conn, error) {
 	if strings.HasPrefix(string(c), "unreachable:") {
-		return nil, errors.New("cannot log in with " + string(c))
+		return nil, errors.New("cannot log in with \\" + string(c))
 	}
 	return chattyConn{}, nil
 }
@@ -265,7 +266,7 @@ func (chattyConnector) Driver() driver.Driver { return chatty{} }
 type chattyConn struct{}
 
 func (chattyConn) Prepare(query string) (driver.Stmt, error) {
-	return nil, errors.New("what is " + query + " meant to be?")
+	return nil, errors.New("what is \"" + query + "\"\tmeant to be?")
 }
 
 func (chattyConn) QueryContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Rows, error) {
@@ -298,6 +299,17 @@ func chattyQuery(ctx context.Context, dsn, query string, opts ...otdb.Option) er
 	return queryAll(ctx, db, query)
 }
 
+// canaryForms are what tasks make of an error before they return it.
+var canaryForms = map[string]func(error) error{
+	"wrapped":   func(err error) error { return fmt.Errorf("load: %w", err) },
+	"formatted": func(err error) error { return fmt.Errorf("load: %v, giving up", err) },
+	"quoted":    func(err error) error { return fmt.Errorf("load: %q", err) },
+	"JSON": func(err error) error {
+		text, _ := json.Marshal(map[string]string{"error": err.Error()})
+		return errors.New(string(text))
+	},
+}
+
 func init() {
 	const unconnected = otdb.DefaultOperations &^ otdb.OperationConnect &^ otdb.OperationPrepare
 	calls := map[string]func(ctx context.Context, secret string) error{
@@ -318,17 +330,12 @@ func init() {
 		},
 	}
 	for name, call := range calls {
-		for how, format := range map[string]string{"": "", ", wrapped": "load: %w", ", formatted": "load: %v, giving up", ", quoted": "load: %q"} {
-			canaryCalls[name+how] = func(ctx context.Context, _ *sql.DB, secret string) error {
-				err := call(ctx, secret)
-				if err == nil || !strings.Contains(err.Error(), secret) {
-					panic("the driver does not say what it was given")
-				}
-				if format != "" {
-					return fmt.Errorf(format, err)
-				}
-				return err
+		canaryCalls[name] = func(ctx context.Context, _ *sql.DB, secret string) error {
+			err := call(ctx, secret)
+			if err == nil || !strings.Contains(err.Error(), secret) {
+				panic("the driver does not say what it was given")
 			}
+			return err
 		}
 	}
 }
@@ -406,7 +413,7 @@ func TestCanaries(t *testing.T) {
 	}
 
 	var secrets []string
-	scenario := func(name string, run func(ctx context.Context, secret string) error) {
+	once := func(name string, run func(ctx context.Context, secret string) error) {
 		// Hexadecimal, so that it is well-formed in x'…' too.
 		secret := fmt.Sprintf("cafe%04dbabe", len(secrets))
 		secrets = append(secrets, secret)
@@ -416,6 +423,17 @@ func TestCanaries(t *testing.T) {
 		wantNo(t, name, exportedSpans(spans)+log.String(), secret)
 		spans.Reset()
 		log.Reset()
+	}
+	scenario := func(name string, run func(ctx context.Context, secret string) error) {
+		once(name, run)
+		for how, say := range canaryForms {
+			once(name+", "+how, func(ctx context.Context, secret string) error {
+				if err := run(ctx, secret); err != nil {
+					return say(err)
+				}
+				return nil
+			})
+		}
 	}
 	for _, text := range canaryStatements {
 		query := func(secret string) string {
