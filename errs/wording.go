@@ -378,12 +378,15 @@ func sayMySQL(s string) (string, bool) {
 // findSQLState is for what pgx says: "ERROR: … (SQLSTATE 23505)". Where no word
 // of severity is to be found, the text is dropped from its start.
 func findSQLState(text string, limit int) (at int, told string, found bool) {
-	const mark = "(SQLSTATE" // and a blank, or in bun's pgdriver =
+	const mark, bun = "(SQLSTATE ", "(SQLSTATE=" // which is how bun's pgdriver says it
 	i := strings.Index(text, mark)
-	if i < 0 || i >= limit || i+len(mark) == len(text) || text[i+len(mark)] != ' ' && text[i+len(mark)] != '=' {
+	if j := strings.Index(text[:min(len(text), limit+len(bun))], bun); j >= 0 && (i < 0 || j < i) {
+		i = j
+	}
+	if i < 0 || i >= limit {
 		return 0, "", false
 	}
-	code, _, ok := strings.Cut(text[i+len(mark)+1:], ")")
+	code, _, ok := strings.Cut(text[i+len(mark):], ")")
 	f, known := sqlStateFailure(code)
 	if !ok || !known {
 		f = failure{condition: condition{kind: KindOther, phrase: "database error"}}
