@@ -3,6 +3,7 @@ package otdb_test
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -40,6 +41,25 @@ func floor(tracer trace.TracerProvider, meters metric.MeterProvider) func(contex
 	}
 }
 
+// skippingConnector is a connector whose connections skip their fast path, as those of
+// go-sql-driver do for every statement with arguments.
+type skippingConnector struct{ driver.Connector }
+
+func (c skippingConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	raw, err := c.Connector.Connect(ctx)
+	return skippingConn{raw}, err
+}
+
+type skippingConn struct{ driver.Conn }
+
+func (skippingConn) ExecContext(context.Context, string, []driver.NamedValue) (driver.Result, error) {
+	return nil, driver.ErrSkip
+}
+
+func (skippingConn) QueryContext(context.Context, string, []driver.NamedValue) (driver.Rows, error) {
+	return nil, driver.ErrSkip
+}
+
 // TestAllocations guards the budget: what a statement allocates beyond the
 // floor and beyond what it allocates without otdb.
 func TestAllocations(t *testing.T) {
@@ -62,22 +82,32 @@ func TestAllocations(t *testing.T) {
 		run     func(context.Context, *sql.DB)
 		budget  float64
 		task    bool
+		skips   bool
+		opts    []otdb.Option
 	}{
-		{"exec, sampled", sdktrace.AlwaysSample(), exec, 0, false},
-		{"exec, not sampled", sdktrace.NeverSample(), exec, 0, false},
-		{"exec in a task", sdktrace.AlwaysSample(), exec, 0, true},
-		{"query, sampled", sdktrace.AlwaysSample(), query, 1, false}, // the rows
-		{"query, not sampled", sdktrace.NeverSample(), query, 1, false},
-		{"query in a task", sdktrace.AlwaysSample(), query, 1, true},
+		{"exec, sampled", sdktrace.AlwaysSample(), exec, 0, false, false, nil},
+		{"exec, not sampled", sdktrace.NeverSample(), exec, 0, false, false, nil},
+		{"exec in a task", sdktrace.AlwaysSample(), exec, 0, true, false, nil},
+		{"query, sampled", sdktrace.AlwaysSample(), query, 1, false, false, nil}, // the rows
+		{"query, not sampled", sdktrace.NeverSample(), query, 1, false, false, nil},
+		{"query in a task", sdktrace.AlwaysSample(), query, 1, true, false, nil},
+		{"exec that is skipped", sdktrace.AlwaysSample(), exec, 2, false, true, nil}, // what is skipped, and the statement
+		{"query that is skipped", sdktrace.AlwaysSample(), query, 3, false, true, nil},
+		{"exec with a comment", sdktrace.AlwaysSample(), exec, 1, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentStatic, attribute.String("application", "a"))}}, // the text
+		{"exec with a comment of its own", sdktrace.AlwaysSample(), exec, 10, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentFull, attribute.String("application", "a"))}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tracers := sdktrace.NewTracerProvider(sdktrace.WithSampler(tt.sampler))
 			meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
 			fake := &fakedb.DB{Shape: fakedb.ExecerContext | fakedb.QueryerContext | fakedb.ConnPrepareContext | fakedb.ConnBeginTx, Plain: true}
-			raw := sql.OpenDB(fake.Connector())
+			connector := fake.Connector()
+			if tt.skips {
+				connector = skippingConnector{connector}
+			}
+			raw := sql.OpenDB(connector)
 			defer raw.Close()
-			observed := otdb.OpenDB(fake.Connector(), otdb.WithTracerProvider(tracers), otdb.WithMeterProvider(meters))
+			observed := otdb.OpenDB(connector, append(tt.opts, otdb.WithTracerProvider(tracers), otdb.WithMeterProvider(meters))...)
 			defer observed.Close()
 			ctx := context.Background() // database/sql starts a goroutine for one that can be done
 			if tt.task {

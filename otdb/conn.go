@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"reflect"
 	"slices"
 
 	"github.com/taskspan/taskspan/errs"
@@ -132,11 +131,13 @@ func (c *conn) resetSession(ctx context.Context) (err error) {
 
 // Begin implements driver.Conn. database/sql calls BeginTx instead.
 func (c *conn) Begin() (driver.Tx, error) {
-	return c.BeginTx(context.Background(), driver.TxOptions{})
+	return c.beginObserved(context.Background(), func(context.Context) (driver.Tx, error) {
+		return c.raw.Begin() //nolint:staticcheck // whoever calls this form means it
+	})
 }
 
 // BeginTx implements driver.ConnBeginTx.
-func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (_ driver.Tx, err error) {
+func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if _, ok := c.raw.(driver.ConnBeginTx); !ok {
 		// database/sql rejects these before it calls such a driver.
 		if opts.Isolation != driver.IsolationLevel(sql.LevelDefault) {
@@ -146,6 +147,11 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (_ driver.Tx,
 			return nil, errors.New("sql: driver does not support read-only transactions")
 		}
 	}
+	return c.beginObserved(ctx, func(ctx context.Context) (driver.Tx, error) { return c.begin(ctx, opts) })
+}
+
+// beginObserved is the operation of a BEGIN.
+func (c *conn) beginObserved(ctx context.Context, begin func(context.Context) (driver.Tx, error)) (_ driver.Tx, err error) {
 	var op operation
 	callCtx := ctx
 	if d := c.db.begin; d != nil {
@@ -153,7 +159,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (_ driver.Tx,
 	}
 	returned := false
 	defer func() { op.finish(err, returned) }()
-	raw, err := c.begin(callCtx, opts)
+	raw, err := begin(callCtx)
 	returned = true
 	if err != nil {
 		return nil, err
@@ -182,16 +188,23 @@ func (c *conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, err
 
 // Prepare implements driver.Conn. database/sql calls PrepareContext instead.
 func (c *conn) Prepare(query string) (driver.Stmt, error) {
-	return c.PrepareContext(context.Background(), query)
+	return c.prepareObserved(context.Background(), query, func(_ context.Context, text string) (driver.Stmt, error) {
+		return c.raw.Prepare(text)
+	})
 }
 
 // PrepareContext implements driver.ConnPrepareContext. If raw has skipped the
 // same statement, it is a part of that one's operation. Otherwise it is an
 // operation of its own.
-func (c *conn) PrepareContext(ctx context.Context, query string) (s driver.Stmt, err error) {
+func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	if sk := c.takeSkipped(ctx, query); sk != nil {
 		return c.prepareSkipped(ctx, sk)
 	}
+	return c.prepareObserved(ctx, query, c.prepare)
+}
+
+// prepareObserved is the operation of a PREPARE.
+func (c *conn) prepareObserved(ctx context.Context, query string, prepare func(context.Context, string) (driver.Stmt, error)) (_ driver.Stmt, err error) {
 	st := c.statement(query)
 	var op operation
 	callCtx := ctx
@@ -200,7 +213,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (s driver.Stmt,
 	}
 	returned := false
 	defer func() { op.finish(err, returned) }()
-	raw, err := c.prepare(callCtx, c.db.comment.prepared(ctx, st, query))
+	raw, err := prepare(callCtx, c.db.comment.prepared(ctx, st, query))
 	returned = true
 	if err != nil {
 		return nil, err
@@ -410,15 +423,13 @@ func (s *skipped) abandon() {
 
 // sameContext reports whether a and b are the same. Contexts need not be
 // comparable: those that are not count as the same if they are of one type and
-// end together.
-func sameContext(a, b context.Context) bool {
-	ta := reflect.TypeOf(a)
-	if ta != reflect.TypeOf(b) {
-		return false
-	}
-	if ta != nil && ta.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable() {
-		return a.Done() == b.Done()
-	}
+// end together. To ask reflect beforehand would allocate for context.Background.
+func sameContext(a, b context.Context) (same bool) {
+	defer func() {
+		if recover() != nil { // they are of one type, and not comparable
+			same = a.Done() == b.Done()
+		}
+	}()
 	return a == b
 }
 

@@ -2,6 +2,7 @@ package otdb
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -99,14 +100,7 @@ func newDatabase(cfg *config, inferred target) (*database, error) {
 		selective: cfg.requireParent || cfg.spanFilter != nil,
 		summaries: make(map[string]*descriptor),
 	}
-	db.tracer = cfg.tracerProvider.Tracer(scope,
-		trace.WithInstrumentationVersion(Version), trace.WithSchemaURL(semconv.SchemaURL))
-	var err error
-	if db.tracer == nil {
-		db.tracer = tracenoop.Tracer{}
-		err = errors.New("otdb: the tracer provider returned no tracer; nothing is traced")
-	}
-	err = errors.Join(err, db.makeInstruments())
+	err := errors.Join(db.makeTracer(), db.makeInstruments())
 
 	db.lifecycle = make(map[string]*descriptor)
 	for name, bit := range operationBit {
@@ -121,19 +115,46 @@ func newDatabase(cfg *config, inferred target) (*database, error) {
 	return db, err
 }
 
+// panicOf, deferred, turns the panic of a provider into an error.
+func panicOf(what string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("otdb: %s panicked with a %T; it is not used", what, p)
+	}
+}
+
+func (db *database) makeTracer() (err error) {
+	db.tracer = tracenoop.Tracer{}
+	defer panicOf("the tracer provider", &err)
+	t := db.cfg.tracerProvider.Tracer(scope,
+		trace.WithInstrumentationVersion(Version), trace.WithSchemaURL(semconv.SchemaURL))
+	if t == nil {
+		return errors.New("otdb: the tracer provider returned no tracer; nothing is traced")
+	}
+	db.tracer = t
+	return nil
+}
+
 // meter returns the meter of the provider, and a no-op one with an error if the
 // provider has none.
-func (c *config) meter() (metric.Meter, error) {
-	m := c.meterProvider.Meter(scope,
+func (c *config) meter() (m metric.Meter, err error) {
+	m = noop.Meter{}
+	defer panicOf("the meter provider", &err)
+	found := c.meterProvider.Meter(scope,
 		metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(semconv.SchemaURL))
-	if m == nil {
-		return noop.Meter{}, errors.New("otdb: the meter provider returned no meter; nothing is measured")
+	if found == nil {
+		return m, errors.New("otdb: the meter provider returned no meter; nothing is measured")
 	}
-	return m, nil
+	return found, nil
 }
 
 func (db *database) makeInstruments() error {
+	db.duration, db.rows = noop.Float64Histogram{}, noop.Int64Histogram{}
 	meter, err := db.cfg.meter()
+	return errors.Join(err, db.instrumentsOf(meter))
+}
+
+func (db *database) instrumentsOf(meter metric.Meter) (err error) {
+	defer panicOf("the meter", &err)
 	var err1, err2 error
 	db.duration, err1 = meter.Float64Histogram("db.client.operation.duration",
 		metric.WithUnit("s"),
@@ -142,7 +163,6 @@ func (db *database) makeInstruments() error {
 	if err1 != nil || db.duration == nil {
 		db.duration = noop.Float64Histogram{}
 	}
-	db.rows = noop.Int64Histogram{}
 	if db.cfg.rowCounts {
 		db.rows, err2 = meter.Int64Histogram("db.client.response.returned_rows",
 			metric.WithUnit("{row}"),
@@ -152,7 +172,7 @@ func (db *database) makeInstruments() error {
 			db.rows = noop.Int64Histogram{}
 		}
 	}
-	return errors.Join(err, err1, err2)
+	return errors.Join(err1, err2)
 }
 
 func (t target) attributes() []attribute.KeyValue {

@@ -64,6 +64,7 @@ func (d *wrappedDriver) connector(raw driver.Connector, dsn string) (*connector,
 
 // handle reports an error that the application must not see.
 func handle(err error) {
+	defer func() { _ = recover() }() // the user's handler may panic as well
 	if err != nil {
 		otel.Handle(err)
 	}

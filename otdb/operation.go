@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -111,19 +110,29 @@ func (o *operation) begin(ctx context.Context, d *descriptor, query string, opts
 	o.descriptor = d
 	o.ledger = ledger.FromContext(ctx)
 	if !d.db.selective || d.db.traced(ctx, d, query) {
-		ctx, o.span = d.db.tracer.Start(ctx, d.name, opts...)
-		if times, ok := o.span.(spanTimes); ok {
-			if o.started = times.StartTime(); !o.started.IsZero() {
-				o.times = times
-			}
-		}
-		o.recording = o.times != nil || o.span.IsRecording()
+		ctx = o.startSpan(ctx, opts)
 	}
 	o.ctx = ctx
 	if o.times == nil || d.db.cfg.untilReturn {
 		o.began = d.db.now()
 	}
 	return ctx
+}
+
+// startSpan starts the span and returns its context. Where the tracer cannot, there
+// is none.
+func (o *operation) startSpan(ctx context.Context, opts []trace.SpanStartOption) (spanCtx context.Context) {
+	defer reportPanic("the tracer", func() {
+		spanCtx, o.span, o.times, o.recording = ctx, nil, nil, false
+	})
+	spanCtx, o.span = o.db.tracer.Start(ctx, o.name, opts...)
+	if times, ok := o.span.(spanTimes); ok {
+		if o.started = times.StartTime(); !o.started.IsZero() {
+			o.times = times
+		}
+	}
+	o.recording = o.times != nil || o.span.IsRecording()
+	return spanCtx
 }
 
 // traced reports whether an operation gets a span.
@@ -171,22 +180,44 @@ func (o *operation) end(out *outcome) (length time.Duration) {
 }
 
 // report ends the span, records the metrics and returns the operation's length.
+// Neither may fail the application: its statement has been executed.
 func (o *operation) report(out *outcome) (length time.Duration) {
-	if o.times != nil {
-		length = o.endTimed(out)
-	} else {
-		length = o.length(out)
-		if o.span != nil {
-			if o.recording {
-				o.describe(out, length)
-			}
-			if out.late {
-				o.span.End(trace.WithTimestamp(time.Now().Add(out.at - o.db.now())))
-			} else {
-				o.span.End()
-			}
-		}
+	length = o.endSpan(out)
+	o.measure(out, length)
+	if db := o.db; db.cfg.slow > 0 && length >= db.cfg.slow && o.info.Operation == "" {
+		o.logSlow(out, length)
 	}
+	return length
+}
+
+// endSpan ends the span, if there is one, and returns the operation's length.
+func (o *operation) endSpan(out *outcome) (length time.Duration) {
+	if o.span == nil {
+		return o.length(out)
+	}
+	defer reportPanic("the span", func() {
+		if length == 0 && o.times != nil {
+			length = o.sinceStart(out)
+		}
+	})
+	if o.times != nil {
+		return o.endTimed(out)
+	}
+	length = o.length(out)
+	if o.recording {
+		o.describe(out, length)
+	}
+	if out.late {
+		o.span.End(trace.WithTimestamp(time.Now().Add(out.at - o.db.now())))
+	} else {
+		o.span.End()
+	}
+	return length
+}
+
+// measure records the metrics.
+func (o *operation) measure(out *outcome, length time.Duration) {
+	defer reportPanic("the meter", func() {})
 	record := o.record
 	if out.failed() {
 		record = recordOptions(classAttributes(o.metric[:len(o.metric):len(o.metric)], out.class))
@@ -196,10 +227,6 @@ func (o *operation) report(out *outcome) (length time.Duration) {
 	if db.cfg.rowCounts && out.returned != unknown {
 		db.rows.Record(o.ctx, out.returned, record...)
 	}
-	if db.cfg.slow > 0 && length >= db.cfg.slow && o.info.Operation == "" {
-		o.logSlow(out, length)
-	}
-	return length
 }
 
 // length returns the length of the operation by the clock.
@@ -403,11 +430,11 @@ func parameterText(v any) (string, bool) {
 	return "", false
 }
 
-// reportPanic, deferred, keeps a panic of a function that the user gave from
-// reaching the statement that called it.
+// reportPanic, deferred, keeps a panic of telemetry, or of a function that the user
+// gave, from reaching the statement that called it.
 func reportPanic(what string, instead func()) {
 	if p := recover(); p != nil {
 		instead()
-		otel.Handle(fmt.Errorf("otdb: %s panicked with a %T", what, p))
+		handle(fmt.Errorf("otdb: %s panicked with a %T", what, p))
 	}
 }

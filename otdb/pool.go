@@ -45,12 +45,14 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 
 // observePool registers the pool's metrics. The returned function is never nil
 // and may be called more than once.
-func (d *database) observePool(db *sql.DB, cfg *config) (func() error, error) {
+func (d *database) observePool(db *sql.DB, cfg *config) (unregister func() error, err error) {
 	none := func() error { return nil }
+	unregister = none
 	m, err := cfg.meter()
 	if err != nil {
 		return none, err
 	}
+	defer panicOf("the meter", &err)
 	count, err1 := m.Int64ObservableUpDownCounter("db.client.connection.count",
 		metric.WithUnit("{connection}"),
 		metric.WithDescription("The number of connections that are currently in state described by the state attribute."))
@@ -71,6 +73,12 @@ func (d *database) observePool(db *sql.DB, cfg *config) (func() error, error) {
 	}
 
 	name := poolNames.take(d.poolName(cfg))
+	registered := false
+	defer func() {
+		if !registered {
+			poolNames.give(name)
+		}
+	}()
 	base := append([]attribute.KeyValue{semconv.DBClientConnectionPoolName(name)}, cfg.attributes...)
 	with := func(kv ...attribute.KeyValue) metric.MeasurementOption {
 		return metric.WithAttributeSet(attribute.NewSet(append(base[:len(base):len(base)], kv...)...))
@@ -95,10 +103,11 @@ func (d *database) observePool(db *sql.DB, cfg *config) (func() error, error) {
 		return nil
 	}, count, limit, waits, waited, closed)
 	if err != nil {
-		poolNames.give(name)
 		return none, err
 	}
-	return sync.OnceValue(func() error {
+	registered = true
+	return sync.OnceValue(func() (err error) {
+		defer panicOf("the meter", &err)
 		poolNames.give(name)
 		return registration.Unregister()
 	}), nil

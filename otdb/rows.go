@@ -349,7 +349,7 @@ func (r *rows) take(out *outcome) *iteration {
 	}
 	r.iteration = nil
 	if it.inside {
-		out.err, out.class = nil, panicked
+		out.err, out.class = nil, unwinding()
 	}
 	out.consumer, out.returned = it.consumer, it.count
 	if length := it.end(out); it.split && !out.late {

@@ -527,7 +527,7 @@ func TestPanicsAreNotExported(t *testing.T) {
 				}
 				rec.check(t, "panic")
 				class := "panic"
-				if f.Goexit && m != fakedb.RowsNext { // which is not deferred to
+				if f.Goexit {
 					class = "runtime.Goexit"
 				}
 				failed := 0
