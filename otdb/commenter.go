@@ -179,13 +179,18 @@ var operations = []string{
 func blank(r rune) bool { return r == ';' || r == '\ufeff' || unicode.IsSpace(r) }
 
 // hasComment reports whether query has a comment of sqlcommenter's form already,
-// at its end or at its beginning.
+// wherever that stands. What only looks like one, in a literal, costs the comment.
 func hasComment(query string, r sqltext.Result) bool {
-	first, ok := strings.CutPrefix(strings.TrimLeftFunc(query, blank), "/*")
-	if ok {
-		first, _, _ = strings.Cut(first, "*/")
+	for rest := query; ; {
+		_, comment, ok := strings.Cut(rest, "/*")
+		if !ok {
+			return r.Commented
+		}
+		comment, rest, _ = strings.Cut(comment, "*/")
+		if strings.Contains(comment, "='") {
+			return true
+		}
 	}
-	return r.Commented || ok && strings.Contains(first, "='")
 }
 
 // hasCode reports whether a comment in query may be code to MySQL or MariaDB.
