@@ -891,3 +891,31 @@ func TestClosedRowsAreForgotten(t *testing.T) {
 	}
 	runtime.KeepAlive(l)
 }
+
+// A statement that has only legacy methods is not reached by a context that is done:
+// what was skipped ends with that context's error.
+func TestSkippedAndRejected(t *testing.T) {
+	for name, run := range map[string]func(context.Context, *sql.DB) error{
+		"exec": func(ctx context.Context, db *sql.DB) error { _, err := db.ExecContext(ctx, "INSERT ?", 1); return err },
+		"query": func(ctx context.Context, db *sql.DB) error {
+			_, err := readAllQuietly(db.QueryContext(ctx, "SELECT ?", 1))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			fake := fakeOf(fakedb.Modern &^ (fakedb.StmtExecContext | fakedb.StmtQueryContext))
+			fake.On(fakedb.ConnExecContext, 1, fakedb.Fault{Err: driver.ErrSkip})
+			fake.On(fakedb.ConnQueryContext, 1, fakedb.Fault{Err: driver.ErrSkip})
+			fake.On(fakedb.StmtNumInput, 1, fakedb.Fault{Do: func(context.Context) { cancel() }})
+			db, spans := observe(t, fake)
+			if err := run(ctx, db); err != context.Canceled {
+				t.Fatal(err)
+			}
+			ended := names(spans.Ended())
+			if last := ended[len(ended)-1]; !strings.HasSuffix(last, " context.Canceled") {
+				t.Errorf("ended: %v", ended)
+			}
+		})
+	}
+}

@@ -115,6 +115,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res d
 	var values []driver.Value
 	if s.execerCtx == nil {
 		if values, err = legacyValues(ctx, args); err != nil {
+			s.rejected(err)
 			return nil, err
 		}
 	}
@@ -136,6 +137,7 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 	var values []driver.Value
 	if s.queryerCtx == nil {
 		if values, err = legacyValues(ctx, args); err != nil {
+			s.rejected(err)
 			return nil, err
 		}
 	}
@@ -158,6 +160,15 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 		return nil, err
 	}
 	return it.opened(raw), nil
+}
+
+// rejected ends the operation that the execution would have gone on with, where its
+// arguments or its context keep it from the driver.
+func (s *stmt) rejected(err error) {
+	if sk := s.skipped; sk != nil {
+		s.skipped = nil
+		sk.finish(err, true)
+	}
 }
 
 // begin starts the operation of an execution, or goes on with the one that the
