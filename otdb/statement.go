@@ -86,7 +86,7 @@ func (db *database) scan(query string) *statement {
 func (db *database) preparesAsWritten(r sqltext.Result) bool {
 	switch db.dialect {
 	case sqltext.PostgreSQL, sqltext.MySQL, sqltext.SQLite:
-		return !strings.Contains(r.Summary, "; ")
+		return !r.Script
 	default:
 		return false
 	}

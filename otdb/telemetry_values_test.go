@@ -68,12 +68,18 @@ func (h hidden) String() string { panic("not printed: " + h.plain) }
 // A variable of a script is no placeholder: without arguments nothing shows that
 // the text is parameterised.
 func TestPreparedScripts(t *testing.T) {
+	long := strings.Repeat("a", 300) // no summary has room for it
 	for _, test := range []struct{ system, query, want string }{
 		{"microsoft.sql_server", "DECLARE @pw nvarchar(50) = N'canary'; EXEC dbo.set_pw @pw", "DECLARE @pw nvarchar(?) = ?; EXEC dbo.set_pw @pw"},
 		{"microsoft.sql_server", "SELECT name FROM users WHERE id = @p1 AND kind = 'a'", "SELECT name FROM users WHERE id = @p1 AND kind = ?"},
 		{"oracle.db", "BEGIN :new.pw := 'canary'; END;", "BEGIN :new.pw := ?; END;"},
 		{"other_sql", "SELECT * FROM docs WHERE data ? 'canary'", "SELECT * FROM docs WHERE data ? ?"},
 		{"postgresql", "PREPARE q AS SELECT $1; EXECUTE q('canary')", "PREPARE q AS SELECT $1; EXECUTE q(?)"},
+		{"postgresql", "REASSIGN OWNED BY a TO b; SELECT 'canary', $1", "REASSIGN OWNED BY a TO b; SELECT ?, $1"},
+		{"postgresql", "SELECT 1 FROM " + long + "; UPDATE a SET b = 'canary' WHERE c = $1", "SELECT ? FROM " + long + "; UPDATE a SET b = ? WHERE c = $1"},
+		{"mysql", "CHANGE MASTER TO MASTER_PASSWORD='canary'; SELECT ?", "CHANGE MASTER TO MASTER_PASSWORD=?; SELECT ?"},
+		{"mysql", "SELECT ?, 'a\\'; SELECT 'canary'", "SELECT ?, ?"},
+		{"sqlite", "SELECT ?1, 'a'; -- c", "SELECT ?1, 'a'; -- c"},
 		{"postgresql", "SELECT name FROM users WHERE id = $1 AND kind = 'a'", "SELECT name FROM users WHERE id = $1 AND kind = 'a'"},
 		{"mysql", "SELECT name FROM users WHERE id = ? AND kind = 'a'", "SELECT name FROM users WHERE id = ? AND kind = 'a'"},
 		{"sqlite", "SELECT name FROM users WHERE id = :id AND kind = 'a'", "SELECT name FROM users WHERE id = :id AND kind = 'a'"},

@@ -73,6 +73,7 @@ func (s *scanner) took(t token, k keyword) {
 	s.commented = false
 	s.password = false
 	s.setting.tokens++
+	s.script = s.script || s.ended && t != tokenNone
 	switch s.attach {
 	case attachBegun:
 		s.attach = attachSource
@@ -277,6 +278,7 @@ func (s *scanner) takeSemicolon() {
 	commented := s.commented
 	s.took(tokenNone, kwNone)
 	s.commented = commented
+	s.ended = true
 	if stdin {
 		s.dropSecret()
 	}

@@ -44,6 +44,8 @@ type scanner struct {
 	unsure      bool // the rest of the text was dropped
 	openLine    bool // the text ends in a line comment
 	commented   bool // the last thing seen is a comment of sqlcommenter's form
+	ended       bool // a semicolon was read
+	script      bool // and something behind one, perhaps
 	newline     bool // white space with a line's end precedes the token
 
 	prev     token
@@ -97,6 +99,7 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.parts = &wordParts[d]
 	s.out = s.out[:0]
 	s.placeholder, s.unsure, s.openLine, s.commented = false, false, false, false
+	s.ended, s.script = false, false
 	s.newline = true
 	s.prev, s.prevWord = tokenNone, kwNone
 	s.list = inList{}
@@ -224,6 +227,7 @@ func (s *scanner) literal(from, to int) {
 // dropRest replaces everything from a position on: what is there can be read in
 // more than one way, or is not known.
 func (s *scanner) dropRest(from int) {
+	s.script = s.script || strings.IndexByte(s.src[from:], ';') >= 0
 	s.replace(from, len(s.src), "?")
 	s.takeValue()
 	s.unsure = true

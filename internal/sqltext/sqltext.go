@@ -29,6 +29,11 @@ type Result struct {
 	// Commented says that the text ends with a block comment of sqlcommenter's
 	// form, key='value', which a semicolon and white space may follow.
 	Commented bool
+
+	// Script says that the text may be more than one statement: something other
+	// than comments and white space follows a semicolon, or may do so where the
+	// rest of the text was dropped or not scanned.
+	Script bool
 }
 
 // scanners keeps scanners with their buffers; a scanner in the pool refers to no text.
@@ -46,6 +51,7 @@ func Parse(d Dialect, query string) Result {
 		Placeholder: s.placeholder,
 		OpenComment: s.unsure || s.openLine || !s.whole,
 		Commented:   s.commented && !s.unsure && s.whole,
+		Script:      s.script || !s.whole,
 	}
 	s.src = ""
 	scanners.Put(s)
