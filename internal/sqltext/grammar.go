@@ -179,10 +179,15 @@ func (s *scanner) takeName(from, to int) {
 // takeDot takes a dot.
 func (s *scanner) takeDot() {
 	s.list.active = false
-	if s.prev == tokenName || s.prev == tokenDot {
+	f := s.top()
+	begins := f.stmt == kwExec && f.want == wantName // ..name, in the default database
+	if !begins && (s.prev == tokenName || s.prev == tokenDot) {
 		s.dots++
 		s.took(tokenDot, kwNone)
 		return
+	}
+	if s.prev == tokenNone {
+		s.batch(f)
 	}
 	s.takeOp('.')
 }
@@ -196,6 +201,9 @@ func (s *scanner) takeValue() {
 	s.endTarget()
 	if s.over == 0 {
 		f := s.top()
+		if s.dialect == SQLServer && f.stmt == kwExec && f.want == wantName {
+			f.arguments = true // of a procedure whose name is taken for a string
+		}
 		if f.want != wantType && f.want != wantMain && f.want != wantBody {
 			f.want = wantNothing
 		}
@@ -228,6 +236,10 @@ func (s *scanner) takeOp(c byte) {
 		f := s.top()
 		switch f.want {
 		case wantType, wantMain, wantBody:
+		case wantName:
+			if c != '.' { // ..name
+				f.want = wantNothing
+			}
 		case wantAssign:
 			f.want = wantNothing
 			if c == '=' {
