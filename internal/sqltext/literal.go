@@ -400,7 +400,14 @@ func (s *scanner) numberEnd(i int) int {
 			}
 			i++
 		default:
-			return i
+			// SQL Server goes on with a binary constant on the next line.
+			if !hex || src[i] != '\\' || s.dialect != SQLServer && s.dialect != Default || classes[s.at(i+1)] != newline {
+				return i
+			}
+			i += 2
+			if src[i-1] == '\r' && s.at(i) == '\n' {
+				i++
+			}
 		}
 	}
 	return i
