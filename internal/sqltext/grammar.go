@@ -124,7 +124,7 @@ func (s *scanner) takeWord(from, to int) {
 	} else {
 		s.list.values = true
 	}
-	prevWord := s.prevWord
+	prevWord, password := s.prevWord, s.password
 	if beforeValue[k] {
 		s.took(tokenWord, k)
 	} else {
@@ -135,6 +135,7 @@ func (s *scanner) takeWord(from, to int) {
 		return
 	}
 	s.expectSecret(k, from, to)
+	s.password = s.password || password
 }
 
 // batch lets a name that begins a batch of SQL Server be that of a procedure.

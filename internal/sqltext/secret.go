@@ -31,14 +31,17 @@ const (
 // quotes.
 func (s *scanner) takeSecret(from, to int) bool {
 	word := s.src[from:to]
-	switch {
-	case s.password:
-		if keywordOf(word) == kwConstant {
-			return false
-		}
-		end := to
+	end := to
+	if s.password {
 		for end < len(s.src) && !isSpace(s.src[end]) && !strings.ContainsRune(",;()", rune(s.src[end])) {
 			end++
+		}
+	}
+	switch {
+	case s.password && !(end == to && s.leadsToPassword(word)):
+		if keywordOf(word) == kwConstant {
+			s.password = false
+			return false
 		}
 		if doubtful(s.src[to:end]) {
 			s.dropRest(from)
@@ -61,6 +64,20 @@ func (s *scanner) takeSecret(from, to int) bool {
 		return s.hide(from, to)
 	}
 	return false
+}
+
+// leadsToPassword reports whether word, after PASSWORD or the like, is not the
+// password itself, but stands before it: SET password TO word, IDENTIFIED WITH
+// caching_sha2_password BY word, IN ROLE password PASSWORD word.
+func (s *scanner) leadsToPassword(word string) bool {
+	if s.prev == tokenOp {
+		return false
+	}
+	switch keywordOf(word) {
+	case kwTo, kwBy, kwAs, kwIs, kwUsing:
+		return true
+	}
+	return strings.EqualFold(word, "password")
 }
 
 // takeSecretName is takeSecret for a quoted name.

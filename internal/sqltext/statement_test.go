@@ -522,6 +522,9 @@ var statements = []struct {
 	{sqltext.PostgreSQL, `SELECT "a""b" FROM "x""y"`,
 		`SELECT "a""b" FROM "x""y"`,
 		`SELECT "x""y"`, 0},
+	{sqltext.PostgreSQL, "ALTER ROLE u SET password TO zq",
+		"ALTER ROLE u SET password TO ?",
+		"ALTER ROLE u", 0},
 
 	// MySQL.
 	{sqltext.MySQL, "SELECT `id`, `name` FROM `users` WHERE `name` = \"bob\" AND `age` > 30",
@@ -701,6 +704,9 @@ var statements = []struct {
 	{sqltext.MySQL, "SELECT a --\u00a0x\nFROM t",
 		"SELECT a \nFROM t",
 		"SELECT t", 0},
+	{sqltext.MySQL, "CREATE USER u IDENTIFIED WITH caching_sha2_password BY 'x' REQUIRE SSL",
+		"CREATE USER u IDENTIFIED WITH caching_sha2_password BY ? REQUIRE SSL",
+		"CREATE USER u", 0},
 
 	// SQLite.
 	{sqltext.SQLite, "SELECT \"name\", [order], `key` FROM \"users\" WHERE \"secret\" = 'x'",
@@ -1023,6 +1029,9 @@ var statements = []struct {
 	{sqltext.SQLServer, "SELECT 0xDE\\FF, 1\\\nBEEF",
 		"SELECT ?\\FF, ?\\\nBEEF",
 		"SELECT", 0},
+	{sqltext.SQLServer, "ALTER LOGIN u WITH PASSWORD = password OLD_PASSWORD = by",
+		"ALTER LOGIN u WITH PASSWORD = ? OLD_PASSWORD = ?",
+		"ALTER LOGIN u", 0},
 
 	// Oracle.
 	{sqltext.Oracle, "SELECT q'[it's]', Q'{a}b}', nq'!x'y!', N'z', q'(a)', q'<b>', q'xabcx' FROM dual",
