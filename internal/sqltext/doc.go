@@ -39,10 +39,10 @@
 //     triple quotes exist. Where two of those readings differ in what they take
 //     for a literal, the rest goes.
 //   - What is not in quotes, but secret: everything after IDENTIFIED BY, ENCRYPT or
-//     DECRYPT USING and ADMINISTER, the word after PASSWORD where it is no column,
-//     after BY, TO or the like behind it if there is one, the value of a pragma that ends in "key" or whose name is quoted, in ATTACH all but
-//     the schema's name, in SQL Server the arguments of a procedure, and in Default a
-//     UUID.
+//     DECRYPT USING and ADMINISTER, the word after PASSWORD where it is no column (the
+//     one after that if it is BY, TO or the like), the value of a pragma that ends in
+//     "key" or whose name is quoted, in ATTACH all but the schema's name, in SQL Server
+//     the arguments of a procedure, and in Default a UUID and an ISO 8601 duration.
 //   - The data that follow COPY … FROM STDIN and, in Default, INSERT … FORMAT name.
 //   - The value of a setting (SET x = word, ALTER … SET x TO word and, in PostgreSQL,
 //     CREATE FUNCTION … SET x TO word), a list of words as one question mark. DEFAULT,

@@ -380,9 +380,7 @@ func (s *scanner) number(from, i int) {
 // some database may read as part of it, and the word that touches it.
 func (s *scanner) numberEnd(i int) int {
 	src := s.src
-	if s.uuid(i) {
-		i += len(uuidForm)
-	}
+	i = max(i, s.bareEnd(i))
 	hex := s.at(i) == '0' && (s.at(i+1)|0x20) == 'x'
 	for i < len(src) {
 		switch classes[src[i]] {
@@ -413,18 +411,86 @@ func (s *scanner) numberEnd(i int) int {
 	return i
 }
 
-// uuidForm is the form of a UUID, which Cassandra writes without quotes.
-const uuidForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+// The forms of what Cassandra writes without quotes: a UUID, and one of the two of
+// a duration.
+const (
+	uuidForm     = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+	durationForm = "P0000-00-00T00:00:00"
+)
 
-// uuid reports whether a UUID without quotes begins at i: only in Default.
-func (s *scanner) uuid(i int) bool {
-	if s.dialect != Default || s.at(i+8) != '-' || len(s.src)-i < len(uuidForm) {
+// bareEnd returns the end of the UUID or the duration without quotes that begins
+// at i, and is 0 if there is none: only Default looks for them.
+func (s *scanner) bareEnd(i int) int {
+	if s.dialect != Default {
+		return 0
+	}
+	if s.at(i) == 'P' {
+		return s.durationEnd(i)
+	}
+	if s.at(i+8) == '-' && s.hasForm(i, uuidForm) {
+		return i + len(uuidForm)
+	}
+	return 0
+}
+
+// durationEnd returns the end of a duration like P1Y2M3DT4H5M6S, in capitals. A
+// name may have that form, too, but then it is known by its place.
+func (s *scanner) durationEnd(i int) int {
+	if s.prev == tokenDot || s.wantsName() {
+		return 0
+	}
+	end := s.amountsEnd(i+1, "YMWD")
+	if s.at(end) == 'T' {
+		end = s.amountsEnd(end+1, "HMS")
+	}
+	if s.hasForm(i, durationForm) {
+		end = i + len(durationForm)
+	} else if c := s.src[end-1]; c == 'P' || c == 'T' { // without an amount
+		return 0
+	}
+	if next, _ := s.wordEnd(end); next > end || s.at(end) == '.' {
+		return 0
+	}
+	return end
+}
+
+// amountsEnd returns the end of the amounts that begin at i, each with a unit
+// that stands behind that of the last one.
+func (s *scanner) amountsEnd(i int, units string) int {
+	for {
+		j := i
+		for isDigit(s.at(j)) {
+			j++
+		}
+		unit := strings.IndexByte(units, s.at(j))
+		if j == i || unit < 0 {
+			return i
+		}
+		i, units = j+1, units[unit+1:]
+	}
+}
+
+// hasForm reports whether the text at i has a form, in which x is a hexadecimal
+// digit and 0 a decimal one.
+func (s *scanner) hasForm(i int, form string) bool {
+	if len(s.src)-i < len(form) {
 		return false
 	}
-	for n, form := range []byte(uuidForm) {
+	for n := range len(form) {
 		c := s.src[i+n]
-		if form == '-' && c != '-' || form == 'x' && !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
-			return false
+		switch form[n] {
+		case 'x':
+			if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return false
+			}
+		case '0':
+			if !isDigit(c) {
+				return false
+			}
+		default:
+			if c != form[n] {
+				return false
+			}
 		}
 	}
 	return true

@@ -279,7 +279,7 @@ func (s *scanner) isWordRune(r rune) bool { return s.dialect == PostgreSQL || is
 // word reads a word that begins at from: a keyword, a name, or the prefix of a
 // literal.
 func (s *scanner) word(from int) {
-	if s.uuid(from) {
+	if s.bareEnd(from) > 0 {
 		s.number(from, from)
 		return
 	}
@@ -458,7 +458,7 @@ func (s *scanner) sign(c byte) {
 	if c == '-' && next == '-' && s.dashes() {
 		return
 	}
-	if !s.prev.operand() && (isDigit(next) || next == '.' && isDigit(s.at(s.pos+2))) {
+	if !s.prev.operand() && (isDigit(next) || next == '.' && isDigit(s.at(s.pos+2)) || s.bareEnd(s.pos+1) > 0) {
 		s.number(s.pos, s.pos+1)
 		return
 	}

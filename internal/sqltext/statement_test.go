@@ -525,6 +525,9 @@ var statements = []struct {
 	{sqltext.PostgreSQL, "ALTER ROLE u SET password TO zq",
 		"ALTER ROLE u SET password TO ?",
 		"ALTER ROLE u", 0},
+	{sqltext.PostgreSQL, "SELECT P1D FROM t",
+		"SELECT P1D FROM t",
+		"SELECT t", 0},
 
 	// MySQL.
 	{sqltext.MySQL, "SELECT `id`, `name` FROM `users` WHERE `name` = \"bob\" AND `age` > 30",
@@ -1267,6 +1270,15 @@ var statements = []struct {
 	{sqltext.Default, "SELECT 0xDEAD\\\nBEEF\\\r\nCAFE AS x",
 		"SELECT ? AS x",
 		"SELECT", 0},
+	{sqltext.Default, "INSERT INTO rides (d) VALUES (P3Y6M4DT12H30M5S, PT867M, -P867D, P12W, P0012-02-02T02:00:00, - P5D)",
+		"INSERT INTO rides (d) VALUES (?, ?, ?, ?, ?, - ?)",
+		"INSERT rides", 0},
+	{sqltext.Default, "UPDATE P1D SET d = PT867M, e = f-PT30S WHERE p1 = P2P AND pt = PT AND P.P1D = P1D.a",
+		"UPDATE P1D SET d = ?, e = f-? WHERE p1 = P2P AND pt = PT AND P.P1D = P1D.a",
+		"UPDATE P1D", 0},
+	{sqltext.Default, "SELECT p1d, P1, P1M2M, P1H, P1DT, PT1H_, P1D$x, P2 -02 FROM t",
+		"SELECT p1d, P1, P1M2M, P1H, P1DT, PT1H_, P1D$x, P2 -? FROM t",
+		"SELECT t", 0},
 }
 
 func TestParseStatements(t *testing.T) {
