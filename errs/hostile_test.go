@@ -3,6 +3,7 @@ package errs_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -193,12 +194,25 @@ func TestHostileIsFast(t *testing.T) {
 	for range 40 {
 		err = &twisted{long, errors.Join(err, err, cast)}
 	}
-	start := time.Now()
-	errs.Classify(err)
-	errs.Message(err)
-	if took := time.Since(start); took > 2*time.Second {
+	took := fastest(2*time.Second, func() {
+		errs.Classify(err)
+		errs.Message(err)
+	})
+	if took > 2*time.Second {
 		t.Errorf("took %v", took)
 	}
+}
+
+// fastest is the shortest time that f takes in a few attempts: others may use the
+// processors too. It is content with one within the limit.
+func fastest(limit time.Duration, f func()) time.Duration {
+	took := time.Duration(math.MaxInt64)
+	for attempt := 0; attempt < 5 && took > limit; attempt++ {
+		start := time.Now()
+		f()
+		took = min(took, time.Since(start))
+	}
+	return took
 }
 
 // So is the time to look for wordings in a text, whatever it repeats.
@@ -208,10 +222,11 @@ func TestLongTextIsFast(t *testing.T) {
 		"panic: ", ": ", "ERROR: ", "(SQLSTATE ", "A: ", "sql: converting argument $1", "sql: Scan error on column index 0, name \"",
 	} {
 		text := strings.Repeat(part, 4<<20/len(part))
-		start := time.Now()
-		errs.Message(errors.New(text))
-		errs.Message(fmt.Errorf("%s: %w", text, cast))
-		if took := time.Since(start); took > time.Second {
+		took := fastest(time.Second, func() {
+			errs.Message(errors.New(text))
+			errs.Message(fmt.Errorf("%s: %w", text, cast))
+		})
+		if took > time.Second {
 			t.Errorf("%q: took %v", part, took)
 		}
 	}
