@@ -672,7 +672,8 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 	case kwHard, kwSoft, kwGroup, kwOrder, kwFor:
 		f.item = wantNothing
 	case kwAs:
-		f.start = f.stmt == kwCreate || f.stmt == kwAlter || f.stmt == kwPrepare
+		f.start = f.stmt == kwCreate || f.stmt == kwPrepare ||
+			f.stmt == kwAlter && f.object != kwTable // ADD COLUMN … GENERATED ALWAYS AS (expression)
 	case kwBegin:
 		if s.prev == tokenNone { // not that of a body
 			s.operate(f, k, from, to, wantNothing, wantNothing)
@@ -704,6 +705,9 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			f.stmt = k
 		}
 	case kwTable:
+		if f.object == kwObject && s.prevWord == kwAs { // CREATE TYPE … AS TABLE
+			return
+		}
 		if start || f.stmt == kwInsert {
 			s.command(f, k, from, to)
 		}

@@ -528,6 +528,21 @@ var statements = []struct {
 	{sqltext.PostgreSQL, "SELECT P1D FROM t",
 		"SELECT P1D FROM t",
 		"SELECT t", 0},
+	{sqltext.PostgreSQL, "ALTER TABLE t ADD COLUMN c text GENERATED ALWAYS AS (replace(a, 'x', 'y')) STORED",
+		"ALTER TABLE t ADD COLUMN c text GENERATED ALWAYS AS (replace(a, ?, ?)) STORED",
+		"ALTER TABLE t", 0},
+	{sqltext.PostgreSQL, "ALTER TABLE t ALTER COLUMN c SET EXPRESSION AS (replace(a, 'x', b))",
+		"ALTER TABLE t ALTER COLUMN c SET EXPRESSION AS (replace(a, ?, b))",
+		"ALTER TABLE t", 0},
+	{sqltext.PostgreSQL, "CREATE TABLE t (a text, c text GENERATED ALWAYS AS (replace(a, 'x', 'y')) STORED)",
+		"CREATE TABLE t (a text, c text GENERATED ALWAYS AS (replace(a, ?, ?)) STORED)",
+		"CREATE TABLE t", 0},
+	{sqltext.PostgreSQL, "CREATE TABLE t AS (SELECT a FROM u)",
+		"CREATE TABLE t AS (SELECT a FROM u)",
+		"CREATE TABLE t SELECT u", 0},
+	{sqltext.PostgreSQL, "CREATE TABLE t AS TABLE u",
+		"CREATE TABLE t AS TABLE u",
+		"CREATE TABLE t TABLE u", 0},
 
 	// MySQL.
 	{sqltext.MySQL, "SELECT `id`, `name` FROM `users` WHERE `name` = \"bob\" AND `age` > 30",
@@ -710,6 +725,15 @@ var statements = []struct {
 	{sqltext.MySQL, "CREATE USER u IDENTIFIED WITH caching_sha2_password BY 'x' REQUIRE SSL",
 		"CREATE USER u IDENTIFIED WITH caching_sha2_password BY ? REQUIRE SSL",
 		"CREATE USER u", 0},
+	{sqltext.MySQL, "ALTER TABLE t ADD c int AS (TRUNCATE(price, 2)), ADD d text AS (REPLACE(a, 'x', 'y') COLLATE utf8_bin)",
+		"ALTER TABLE t ADD c int AS (TRUNCATE(price, ?)), ADD d text AS (REPLACE(a, ?, ?) COLLATE utf8_bin)",
+		"ALTER TABLE t", 0},
+	{sqltext.MySQL, "CREATE TABLE t (p int, c int AS (TRUNCATE(p, 2)), d text AS (REPLACE(a, 'x', 'y')))",
+		"CREATE TABLE t (p int, c int AS (TRUNCATE(p, ?)), d text AS (REPLACE(a, ?, ?)))",
+		"CREATE TABLE t", 0},
+	{sqltext.MySQL, "ALTER VIEW v AS SELECT a FROM t",
+		"ALTER VIEW v AS SELECT a FROM t",
+		"ALTER VIEW v SELECT t", 0},
 
 	// SQLite.
 	{sqltext.SQLite, "SELECT \"name\", [order], `key` FROM \"users\" WHERE \"secret\" = 'x'",
@@ -838,6 +862,9 @@ var statements = []struct {
 	{sqltext.SQLite, "SELECT ?123456 FROM t",
 		"SELECT ?? FROM t",
 		"SELECT t", placeholder},
+	{sqltext.SQLite, "ALTER TABLE t ADD COLUMN c AS (replace(a, 'x', 'y'))",
+		"ALTER TABLE t ADD COLUMN c AS (replace(a, ?, ?))",
+		"ALTER TABLE t", 0},
 
 	// SQLServer.
 	{sqltext.SQLServer, "SELECT TOP 10 [Id], [Odd ]] Name] FROM [dbo].[Users] WITH (NOLOCK) WHERE [Name] = N'O''Brien'",
@@ -1035,6 +1062,15 @@ var statements = []struct {
 	{sqltext.SQLServer, "ALTER LOGIN u WITH PASSWORD = password OLD_PASSWORD = by",
 		"ALTER LOGIN u WITH PASSWORD = ? OLD_PASSWORD = ?",
 		"ALTER LOGIN u", 0},
+	{sqltext.SQLServer, "ALTER TABLE t ADD c AS REPLACE(a, 'x', 'y')",
+		"ALTER TABLE t ADD c AS REPLACE(a, ?, ?)",
+		"ALTER TABLE t", 0},
+	{sqltext.SQLServer, "CREATE TYPE [dbo].[tt] AS TABLE([Id] [int] NOT NULL)",
+		"CREATE TYPE [dbo].[tt] AS TABLE([Id] [int] NOT NULL)",
+		"CREATE TYPE [dbo].[tt]", 0},
+	{sqltext.SQLServer, "CREATE TYPE tt AS TABLE (a int, b AS (REPLACE(a, 'x', 'y')))",
+		"CREATE TYPE tt AS TABLE (a int, b AS (REPLACE(a, ?, ?)))",
+		"CREATE TYPE tt", 0},
 
 	// Oracle.
 	{sqltext.Oracle, "SELECT q'[it's]', Q'{a}b}', nq'!x'y!', N'z', q'(a)', q'<b>', q'xabcx' FROM dual",
@@ -1127,6 +1163,9 @@ var statements = []struct {
 	{sqltext.Oracle, "SELECT $a, `x` FROM t",
 		"SELECT $a, `x` FROM t",
 		"SELECT t", 0},
+	{sqltext.Oracle, "CREATE TYPE tt AS TABLE OF VARCHAR2(10)",
+		"CREATE TYPE tt AS TABLE OF VARCHAR2(?)",
+		"CREATE TYPE tt", 0},
 
 	// Default.
 	{sqltext.Default, `SELECT "a", 'b' FROM "song list", 'artists'`,
