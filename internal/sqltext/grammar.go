@@ -715,6 +715,10 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		if start || s.startsLine(f) {
 			s.command(f, k, from, to)
 		}
+	case kwCreate, kwAlter, kwDrop, kwRelationCommand:
+		if start || s.startsLine(f) && s.defines(f, k, to) {
+			s.command(f, k, from, to)
+		}
 	case kwElse:
 		f.start = s.dialect == SQLServer
 	case kwSet:
@@ -742,6 +746,27 @@ func (s *scanner) startsLine(f *frame) bool {
 		return f.stmt == kwSet
 	}
 	return s.newline && s.prev != tokenComma || s.prev == tokenClose
+}
+
+// defines reports whether the word before to, at the beginning of a line, begins a
+// statement, and is no clause of an ALTER, like DROP COLUMN.
+func (s *scanner) defines(f *frame, k keyword, to int) bool {
+	for to < len(s.src) && isSpace(s.src[to]) {
+		to++
+	}
+	end, _ := s.wordEnd(to)
+	next := s.src[to:end]
+	object := keywordOf(next)
+	switch {
+	case k == kwRelationCommand: // TRUNCATE
+		return object == kwTable
+	case k == kwCreate || f.stmt != kwAlter:
+		return true
+	case object == kwObject:
+		return !strings.EqualFold(next, "column") && !strings.EqualFold(next, "event")
+	default:
+		return object == kwTable || object == kwView || object == kwTrigger
+	}
 }
 
 // executes reports whether EXEC begins a statement in the middle of another: in
