@@ -320,7 +320,11 @@ func (s *scanner) takeOpen() {
 	}
 	f := s.top()
 	inner := frame{named: s.named}
-	switch f.want {
+	want := f.want
+	if (want == wantInto || want == wantFrom) && (s.prevWord == kwUpdate || s.prevWord == kwDelete) {
+		want = wantTable // not the options of VACUUM (FULL) or TOP (1)
+	}
+	switch want {
 	case wantTable, wantAfterInto, wantSelected: // a joined table or a subquery
 		inner.stmt, inner.want, inner.item, inner.start, inner.from = f.stmt, wantTable, wantTable, true, true
 		f.want = wantNothing
@@ -636,6 +640,10 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			f.item = wantNothing
 			return
 		}
+		if s.prevWord == kwFor { // FORCE INDEX FOR JOIN (name)
+			f.item = wantTable
+			return
+		}
 		s.joinClause(f)
 	case kwApply:
 		if s.prevWord == kwCross || s.prevWord == kwOuter {
@@ -669,7 +677,16 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		}
 	case kwReturning:
 		f.item, f.returning = wantNothing, true
-	case kwHard, kwSoft, kwGroup, kwOrder, kwFor:
+	case kwGroup, kwOrder:
+		f.item = wantNothing
+		if s.prevWord == kwFor { // USE INDEX FOR ORDER BY (name)
+			f.item = wantTable
+		}
+	case kwFor:
+		if !strings.EqualFold(s.nextWord(to), "system_time") {
+			f.item = wantNothing
+		}
+	case kwHard, kwSoft:
 		f.item = wantNothing
 	case kwAs:
 		f.start = f.stmt == kwCreate || f.stmt == kwPrepare ||
@@ -751,11 +768,7 @@ func (s *scanner) startsLine(f *frame) bool {
 // defines reports whether the word before to, at the beginning of a line, begins a
 // statement, and is no clause of an ALTER, like DROP COLUMN.
 func (s *scanner) defines(f *frame, k keyword, to int) bool {
-	for to < len(s.src) && isSpace(s.src[to]) {
-		to++
-	}
-	end, _ := s.wordEnd(to)
-	next := s.src[to:end]
+	next := s.nextWord(to)
 	object := keywordOf(next)
 	switch {
 	case k == kwRelationCommand: // TRUNCATE
@@ -767,6 +780,15 @@ func (s *scanner) defines(f *frame, k keyword, to int) bool {
 	default:
 		return object == kwTable || object == kwView || object == kwTrigger
 	}
+}
+
+// nextWord returns the word behind the white space at i, empty if there is none.
+func (s *scanner) nextWord(i int) string {
+	for i < len(s.src) && isSpace(s.src[i]) {
+		i++
+	}
+	end, _ := s.wordEnd(i)
+	return s.src[i:end]
 }
 
 // executes reports whether EXEC begins a statement in the middle of another: in
