@@ -465,6 +465,11 @@ func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
 		switch k {
 		case kwIf, kwExists, kwNot, kwConcurrently, kwOnly:
 			return true
+		case kwTrigger: // EVENT TRIGGER
+			if s.prevWord == kwObject {
+				s.sum.begin(s.src[from:to])
+				return true
+			}
 		case kwBody: // PACKAGE BODY
 			if f.want == wantObject {
 				return true
@@ -517,7 +522,11 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 			f.start = s.prev == tokenOpen
 			return false
 		}
-		if f.stmt == kwBulk { // BULK INSERT
+		if f.stmt == kwBulk || k == kwInsert && f.stmt == kwUpdate && s.prevWord == kwOr { // BULK INSERT, UPDATE OR INSERT
+			return true
+		}
+	case kwObject:
+		if s.introduces(f, from, to) {
 			return true
 		}
 	case kwOutfile:
@@ -558,6 +567,23 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 	s.addTarget(f, from, to)
 	f.want = wantNothing
 	return true
+}
+
+// introduces reports whether the type of an object, in place of a relation's name,
+// stands before the name.
+func (s *scanner) introduces(f *frame, from, to int) bool {
+	word := s.src[from:to]
+	switch {
+	case f.stmt == kwUpdate && s.dialect == SQLServer && strings.EqualFold(word, "statistics"):
+		s.sum.begin(word)
+		f.item = wantNothing
+		return true
+	case f.stmt == kwInsert && s.dialect == Default && strings.EqualFold(word, "function"), // INSERT INTO FUNCTION s3(…)
+		s.prevWord == kwRelationCommand && (strings.EqualFold(word, "database") || strings.EqualFold(word, "schema")): // REINDEX DATABASE
+		next := s.nextWord(to)
+		return next != "" && (keywordOf(next) == kwNone || keywordOf(next) == kwConcurrently)
+	}
+	return false
 }
 
 // wantedType takes the type of the object that is created, altered or dropped.
@@ -674,6 +700,10 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 	case kwTo:
 		if f.object == kwRule { // ON INSERT TO name
 			f.want, f.object = wantTable, kwNone
+		}
+	case kwView:
+		if s.prevWord == kwLateral { // LATERAL VIEW explode(a) t AS columns
+			f.item = wantNothing
 		}
 	case kwReturning:
 		f.item, f.returning = wantNothing, true

@@ -117,7 +117,7 @@ const (
 var spellings = [keywordCount]string{
 	kwOperator:  "and any between case div escape ilike interval like match mod regexp rlike similar some xor",
 	kwConstant:  "false null true",
-	kwModifier:  "delayed fail high_priority ignore low_priority overwrite quick",
+	kwModifier:  "delayed fail high_priority ignore low_priority no_write_to_binlog overwrite quick",
 	kwDetail:    "extended first freeze full local verbose",
 	kwTemporary: "strict temp temporary unlogged",
 	kwHard:      "except having intersect union where",

@@ -543,6 +543,18 @@ var statements = []struct {
 	{sqltext.PostgreSQL, "CREATE TABLE t AS TABLE u",
 		"CREATE TABLE t AS TABLE u",
 		"CREATE TABLE t TABLE u", 0},
+	{sqltext.PostgreSQL, "CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION f()",
+		"CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION f()",
+		"CREATE EVENT TRIGGER et", 0},
+	{sqltext.PostgreSQL, "DROP EVENT TRIGGER IF EXISTS et",
+		"DROP EVENT TRIGGER IF EXISTS et",
+		"DROP EVENT TRIGGER et", 0},
+	{sqltext.PostgreSQL, "REINDEX DATABASE CONCURRENTLY d",
+		"REINDEX DATABASE CONCURRENTLY d",
+		"REINDEX d", 0},
+	{sqltext.PostgreSQL, "TRUNCATE event, schema",
+		"TRUNCATE event, schema",
+		"TRUNCATE event schema", 0},
 
 	// MySQL.
 	{sqltext.MySQL, "SELECT `id`, `name` FROM `users` WHERE `name` = \"bob\" AND `age` > 30",
@@ -752,6 +764,9 @@ var statements = []struct {
 	{sqltext.MySQL, "UPDATE (t JOIN u ON t.a = u.a) SET t.b = u.b",
 		"UPDATE (t JOIN u ON t.a = u.a) SET t.b = u.b",
 		"UPDATE t u", 0},
+	{sqltext.MySQL, "OPTIMIZE NO_WRITE_TO_BINLOG TABLE t, u",
+		"OPTIMIZE NO_WRITE_TO_BINLOG TABLE t, u",
+		"OPTIMIZE t u", 0},
 
 	// SQLite.
 	{sqltext.SQLite, "SELECT \"name\", [order], `key` FROM \"users\" WHERE \"secret\" = 'x'",
@@ -1128,6 +1143,9 @@ var statements = []struct {
 	{sqltext.SQLServer, "DELETE TOP (5) FROM t",
 		"DELETE TOP (?) FROM t",
 		"DELETE t", 0},
+	{sqltext.SQLServer, "UPDATE STATISTICS [dbo].[t] WITH FULLSCAN",
+		"UPDATE STATISTICS [dbo].[t] WITH FULLSCAN",
+		"UPDATE STATISTICS [dbo].[t]", 0},
 
 	// Oracle.
 	{sqltext.Oracle, "SELECT q'[it's]', Q'{a}b}', nq'!x'y!', N'z', q'(a)', q'<b>', q'xabcx' FROM dual",
@@ -1381,6 +1399,21 @@ var statements = []struct {
 	{sqltext.Default, "SELECT p1d, P1, P1M2M, P1H, P1DT, PT1H_, P1D$x, P2 -02 FROM t",
 		"SELECT p1d, P1, P1M2M, P1H, P1DT, PT1H_, P1D$x, P2 -? FROM t",
 		"SELECT t", 0},
+	{sqltext.Default, "SELECT a FROM t LATERAL VIEW explode(b) x AS c, d",
+		"SELECT a FROM t LATERAL VIEW explode(b) x AS c, d",
+		"SELECT t", 0},
+	{sqltext.Default, "SELECT a FROM t, LATERAL (SELECT b FROM u) x, v",
+		"SELECT a FROM t, LATERAL (SELECT b FROM u) x, v",
+		"SELECT t SELECT u v", 0},
+	{sqltext.Default, "UPDATE OR INSERT INTO t (a, b) VALUES (1, 2) MATCHING (a)",
+		"UPDATE OR INSERT INTO t (a, b) VALUES (?, ?) MATCHING (a)",
+		"UPDATE t", 0},
+	{sqltext.Default, "INSERT INTO FUNCTION s3('x', 'y') SELECT a FROM t",
+		"INSERT INTO FUNCTION s3(?, ?) SELECT a FROM t",
+		"INSERT s3 SELECT t", 0},
+	{sqltext.Default, "INSERT INTO function VALUES (1)",
+		"INSERT INTO function VALUES (?)",
+		"INSERT function", 0},
 }
 
 func TestParseStatements(t *testing.T) {
