@@ -38,7 +38,7 @@ func (s *scanner) takeSecret(from, to int) bool {
 		}
 	}
 	switch {
-	case s.password && !(end == to && s.leadsToPassword(word)):
+	case s.password && !s.leadsToPassword(from, to, end):
 		if keywordOf(word) == kwConstant {
 			s.password = false
 			return false
@@ -66,13 +66,16 @@ func (s *scanner) takeSecret(from, to int) bool {
 	return false
 }
 
-// leadsToPassword reports whether word, after PASSWORD or the like, is not the
-// password itself, but stands before it: SET password TO word, IDENTIFIED WITH
-// caching_sha2_password BY word, IN ROLE password PASSWORD word.
-func (s *scanner) leadsToPassword(word string) bool {
-	if s.prev == tokenOp {
+// leadsToPassword reports whether the word src[from:to], after PASSWORD or the
+// like, is not the password itself, but stands before it: SET password TO word,
+// IDENTIFIED WITH caching_sha2_password BY word, IN ROLE password PASSWORD word. A
+// password would go on to end; what touches the word may be a value that was
+// replaced before.
+func (s *scanner) leadsToPassword(from, to, end int) bool {
+	if s.prev == tokenOp || end > to && s.src[to:end] != "?" {
 		return false
 	}
+	word := s.src[from:to]
 	switch keywordOf(word) {
 	case kwTo, kwBy, kwAs, kwIs, kwUsing:
 		return true
