@@ -19,6 +19,7 @@ const (
 	wantAssign         // = and a procedure, or its arguments: after EXEC @variable
 	wantCTE            // the name of a common table expression
 	wantBody           // its columns, AS and its body
+	wantDefined        // an object's type, or what a clause drops or alters: after DROP in an ALTER
 	wantMain           // a comma and another one, or the statement that uses them
 )
 
@@ -461,6 +462,8 @@ func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
 		return true
 	case wantType:
 		return s.wantedType(f, k, from, to)
+	case wantDefined:
+		return s.wantedDefined(f, k, from, to)
 	case wantRelation, wantObject:
 		switch k {
 		case kwIf, kwExists, kwNot, kwConcurrently, kwOnly:
@@ -526,7 +529,9 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 			return true
 		}
 	case kwObject:
-		if s.introduces(f, from, to) {
+		if f.stmt == kwUpdate && s.dialect == SQLServer && strings.EqualFold(s.src[from:to], "statistics") {
+			s.sum.begin(s.src[from:to])
+			f.item = wantNothing
 			return true
 		}
 	case kwOutfile:
@@ -567,23 +572,6 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 	s.addTarget(f, from, to)
 	f.want = wantNothing
 	return true
-}
-
-// introduces reports whether the type of an object, in place of a relation's name,
-// stands before the name.
-func (s *scanner) introduces(f *frame, from, to int) bool {
-	word := s.src[from:to]
-	switch {
-	case f.stmt == kwUpdate && s.dialect == SQLServer && strings.EqualFold(word, "statistics"):
-		s.sum.begin(word)
-		f.item = wantNothing
-		return true
-	case f.stmt == kwInsert && s.dialect == Default && strings.EqualFold(word, "function"), // INSERT INTO FUNCTION s3(…)
-		s.prevWord == kwRelationCommand && (strings.EqualFold(word, "database") || strings.EqualFold(word, "schema")): // REINDEX DATABASE
-		next := s.nextWord(to)
-		return next != "" && (keywordOf(next) == kwNone || keywordOf(next) == kwConcurrently)
-	}
-	return false
 }
 
 // wantedType takes the type of the object that is created, altered or dropped.
@@ -712,11 +700,11 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		if s.prevWord == kwFor { // USE INDEX FOR ORDER BY (name)
 			f.item = wantTable
 		}
-	case kwFor:
-		if !strings.EqualFold(s.nextWord(to), "system_time") {
-			f.item = wantNothing
+	case kwSystemTime:
+		if s.prevWord == kwFor && f.from { // FROM t FOR SYSTEM_TIME AS OF …, u
+			f.item = wantTable
 		}
-	case kwHard, kwSoft:
+	case kwHard, kwSoft, kwFor:
 		f.item = wantNothing
 	case kwAs:
 		f.start = f.stmt == kwCreate || f.stmt == kwPrepare ||
@@ -762,8 +750,14 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		if start || s.startsLine(f) {
 			s.command(f, k, from, to)
 		}
-	case kwCreate, kwAlter, kwDrop, kwRelationCommand:
-		if start || s.startsLine(f) && s.defines(f, k, to) {
+	case kwCreate, kwAlter, kwDrop, kwTruncate:
+		switch {
+		case start:
+			s.command(f, k, from, to)
+		case !s.startsLine(f):
+		case f.stmt == kwAlter && k != kwCreate && k != kwTruncate:
+			f.want, f.waiting = wantDefined, span{from, to}
+		default:
 			s.command(f, k, from, to)
 		}
 	case kwElse:
@@ -795,30 +789,23 @@ func (s *scanner) startsLine(f *frame) bool {
 	return s.newline && s.prev != tokenComma || s.prev == tokenClose
 }
 
-// defines reports whether the word before to, at the beginning of a line, begins a
-// statement, and is no clause of an ALTER, like DROP COLUMN.
-func (s *scanner) defines(f *frame, k keyword, to int) bool {
-	next := s.nextWord(to)
-	object := keywordOf(next)
-	switch {
-	case k == kwRelationCommand: // TRUNCATE
-		return object == kwTable
-	case k == kwCreate || f.stmt != kwAlter:
-		return true
-	case object == kwObject:
-		return !strings.EqualFold(next, "column") && !strings.EqualFold(next, "event")
+// wantedDefined takes the word after DROP or ALTER, which begins a statement if the
+// word is an object's type, and is a clause of an ALTER otherwise, like DROP COLUMN.
+func (s *scanner) wantedDefined(f *frame, k keyword, from, to int) bool {
+	f.want = wantNothing
+	word := s.src[from:to]
+	switch k {
+	case kwTable, kwView, kwTrigger:
+	case kwObject:
+		if strings.EqualFold(word, "column") || strings.EqualFold(word, "event") {
+			return false
+		}
 	default:
-		return object == kwTable || object == kwView || object == kwTrigger
+		return false
 	}
-}
-
-// nextWord returns the word behind the white space at i, empty if there is none.
-func (s *scanner) nextWord(i int) string {
-	for i < len(s.src) && isSpace(s.src[i]) {
-		i++
-	}
-	end, _ := s.wordEnd(i)
-	return s.src[i:end]
+	begin := f.waiting
+	s.command(f, keywordOf(s.src[begin.from:begin.to]), begin.from, begin.to)
+	return s.wantedType(f, k, from, to)
 }
 
 // executes reports whether EXEC begins a statement in the middle of another: in
@@ -843,7 +830,7 @@ func (s *scanner) command(f *frame, k keyword, from, to int) {
 		return
 	case kwCreate, kwAlter, kwDrop, kwComment, kwRefresh, kwStart:
 		next = wantType
-	case kwRelationCommand, kwAnalyze:
+	case kwRelationCommand, kwTruncate, kwAnalyze:
 		next, item = wantInto, wantTable
 		if f.explain {
 			return // EXPLAIN ANALYZE

@@ -97,11 +97,13 @@ const (
 	kwStart
 	kwStdin
 	kwStraightJoin
+	kwSystemTime
 	kwTable
 	kwThen
 	kwTo
 	kwTop
 	kwTrigger
+	kwTruncate
 	kwUpdate
 	kwUse
 	kwUsing
@@ -128,7 +130,7 @@ var spellings = [keywordCount]string{
 	kwNoObject: "session system transaction",
 	kwCommand: "checkpoint close deallocate detach discard flush handler import kill " +
 		"listen move notify open purge release reset savepoint show unlisten unload unlock xa",
-	kwRelationCommand: "check cluster lock optimize reindex rename repair truncate vacuum",
+	kwRelationCommand: "check cluster lock optimize reindex rename repair vacuum",
 	kwPrivilege:       "deny grant revoke",
 	kwDescribe:        "desc describe",
 	kwExec:            "exec execute",
@@ -205,11 +207,13 @@ var spellings = [keywordCount]string{
 	kwStart:           "start",
 	kwStdin:           "stdin",
 	kwStraightJoin:    "straight_join",
+	kwSystemTime:      "system_time",
 	kwTable:           "table tables",
 	kwThen:            "then",
 	kwTo:              "to",
 	kwTop:             "top",
 	kwTrigger:         "trigger",
+	kwTruncate:        "truncate",
 	kwUpdate:          "update",
 	kwUse:             "use",
 	kwUsing:           "using",
