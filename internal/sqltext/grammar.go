@@ -74,7 +74,9 @@ func (s *scanner) took(t token, k keyword) {
 	s.commented = false
 	s.password = false
 	s.setting.tokens++
-	s.script = s.script || s.ended && t != tokenNone
+	if s.ended && t != tokenNone {
+		s.script = true
+	}
 	switch s.attach {
 	case attachBegun:
 		s.attach = attachSource
@@ -181,15 +183,13 @@ func (s *scanner) takeName(from, to int) {
 // takeDot takes a dot.
 func (s *scanner) takeDot() {
 	s.list.active = false
-	f := s.top()
-	begins := f.stmt == kwExec && f.want == wantName // ..name, in the default database
-	if !begins && (s.prev == tokenName || s.prev == tokenDot) {
+	if s.prevWord != kwExec && (s.prev == tokenName || s.prev == tokenDot) {
 		s.dots++
 		s.took(tokenDot, kwNone)
 		return
 	}
-	if s.prev == tokenNone {
-		s.batch(f)
+	if s.prev == tokenNone { // ..name, in the default database
+		s.batch(s.top())
 	}
 	s.takeOp('.')
 }

@@ -279,7 +279,7 @@ func (s *scanner) isWordRune(r rune) bool { return s.dialect == PostgreSQL || is
 // word reads a word that begins at from: a keyword, a name, or the prefix of a
 // literal.
 func (s *scanner) word(from int) {
-	if s.bareEnd(from) > 0 {
+	if s.dialect == Default && s.bareEnd(from) > 0 {
 		s.number(from, from)
 		return
 	}
