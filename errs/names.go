@@ -81,12 +81,12 @@ func between(s, prefix, suffix string) (string, bool) {
 // namesOf returns the names that the error of a database tells. raw is its text.
 func namesOf(err error, info *typeInfo, f failure, raw string) string {
 	var n names
-	if s, ok := err.(postgresFielder); ok && info.shape == shapePostgresField {
-		n.addPostgres(s.Field('s'), s.Field('t'), s.Field('n'), s.Field('c'), s.Field('d'))
-		return n.text
-	}
 	switch f.system {
 	case systemSQLState:
+		if s, ok := err.(postgresFielder); ok {
+			n.addPostgres(s.Field('s'), s.Field('t'), s.Field('n'), s.Field('c'), s.Field('d'))
+			break
+		}
 		n.addPostgres(fieldText(err, info.schema), fieldText(err, info.table), fieldText(err, info.constraint),
 			fieldText(err, info.column), fieldText(err, info.dataType))
 	case systemMySQL:

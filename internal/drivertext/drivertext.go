@@ -10,7 +10,6 @@ package drivertext
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,16 +38,34 @@ type Text struct {
 // prints it, and as JSON has it.
 func Forms(raw string) []string {
 	forms := []string{raw}
+	escaped, alike := escapes(raw)
+	if !escaped {
+		return forms
+	}
 	quoted := strconv.Quote(raw)
-	if quoted = quoted[1 : len(quoted)-1]; quoted != raw {
-		forms = append(forms, quoted)
+	forms = append(forms, quoted[1:len(quoted)-1])
+	if alike {
+		return forms
 	}
 	if encoded, err := json.Marshal(raw); err == nil {
-		if text := string(encoded[1 : len(encoded)-1]); !slices.Contains(forms, text) {
-			forms = append(forms, text)
-		}
+		forms = append(forms, string(encoded[1:len(encoded)-1]))
 	}
 	return forms
+}
+
+// escapes reports whether %q or JSON escapes anything in s, and if so, whether both
+// escape it alike.
+func escapes(s string) (escaped, alike bool) {
+	alike = true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"', c == '\\':
+			escaped = true
+		case c < ' ', c >= 0x7f, c == '<', c == '>', c == '&':
+			escaped, alike = true, false
+		}
+	}
+	return escaped, alike
 }
 
 // The texts are never changed in place. The newest is the last.

@@ -3,6 +3,8 @@ package drivertext_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -56,8 +58,18 @@ func TestForms(t *testing.T) {
 			t.Errorf("within %s: %s", raw, got)
 		}
 	}
-	if got := drivertext.Forms("a plain text"); len(got) != 1 {
-		t.Errorf("forms: %q", got)
+	for c := range rune(0x100) {
+		raw := "a" + string(c)
+		encoded, err := json.Marshal(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := drivertext.Forms(raw)
+		for _, text := range []string{raw, strconv.Quote(raw), string(encoded)} {
+			if !slices.Contains(got, text) && !slices.Contains(got, text[1:len(text)-1]) {
+				t.Errorf("%q has the forms %q and not %s", raw, got, text)
+			}
+		}
 	}
 }
 
