@@ -164,7 +164,8 @@ func (c *classifier) visit(err error, t trail, depth int) {
 
 // offer proposes the finding of a whole trail. The first of the best stays.
 func (c *classifier) offer(t *trail) {
-	if class := t.result(); class.Kind == KindConnection && !class.Retryable && !t.dialing && t.rank < rankDatabase {
+	class := t.result()
+	if class.Kind == KindConnection && !class.Retryable && !t.dialing && t.rank < rankDatabase {
 		c.lost = true
 	}
 	if c.found && !c.beatenBy(t) {
@@ -172,7 +173,7 @@ func (c *classifier) offer(t *trail) {
 	}
 	c.found = true
 	c.rank, c.strength, c.panicked = t.rank, t.strength, t.panicked
-	c.best = t.result()
+	c.best = class
 }
 
 func (c *classifier) beatenBy(t *trail) bool {

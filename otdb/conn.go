@@ -422,7 +422,7 @@ func (s *skipped) abandon() {
 }
 
 // sameContext reports whether a and b are the same. Contexts need not be
-// comparable: those that are not count as the same if they are of one type and
+// comparable: two of one type that cannot be compared count as the same if they
 // end together. To ask reflect beforehand would allocate for context.Background.
 func sameContext(a, b context.Context) (same bool) {
 	defer func() {
