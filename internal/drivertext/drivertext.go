@@ -10,6 +10,7 @@ package drivertext
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,13 +43,17 @@ func Forms(raw string) []string {
 	if !escaped {
 		return forms
 	}
-	quoted := strconv.Quote(raw)
-	forms = append(forms, quoted[1:len(quoted)-1])
+	add := func(quoted string) {
+		if text := quoted[1 : len(quoted)-1]; !slices.Contains(forms, text) {
+			forms = append(forms, text)
+		}
+	}
+	add(strconv.Quote(raw))
 	if alike {
 		return forms
 	}
 	if encoded, err := json.Marshal(raw); err == nil {
-		forms = append(forms, string(encoded[1:len(encoded)-1]))
+		add(string(encoded))
 	}
 	return forms
 }

@@ -65,6 +65,9 @@ func TestForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := drivertext.Forms(raw)
+		if slices.Sort(got); len(slices.Compact(got)) != len(got) {
+			t.Errorf("%q has a form twice: %q", raw, got)
+		}
 		for _, text := range []string{raw, strconv.Quote(raw), string(encoded)} {
 			if !slices.Contains(got, text) && !slices.Contains(got, text[1:len(text)-1]) {
 				t.Errorf("%q has the forms %q and not %s", raw, got, text)
