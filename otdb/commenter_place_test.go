@@ -70,6 +70,8 @@ func TestNoComments(t *testing.T) {
 		// It has one already.
 		"SELECT 1 /*x='y',z='%20'*/", "SELECT 1 /*x='y'*/;", "/*x='y'*/ SELECT 1", " \n/*x='y'*/SELECT 1",
 		"SELECT 1 /*a='b'*/ -- c\n", "SELECT 1 /*traceparent='x'*/ /* y */;", "-- name: X\n/*a='b'*/ SELECT 1", "SELECT 1 /*a='b'*/ -- c",
+		// It looks as if it had one.
+		"SELECT '/*a=''b''*/'",
 		// The database keeps definitions as they are written.
 		"CREATE VIEW v AS SELECT 1", "create or replace function f() returns int return 1", "CREATE TABLE t (id INT)",
 		"ALTER EVENT e DO DELETE FROM t", "-- make it\nCREATE TRIGGER g AFTER INSERT ON t FOR EACH ROW SET @a = 1;",
