@@ -1,17 +1,22 @@
 package otdb_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
@@ -190,6 +195,41 @@ func TestFailingTelemetry(t *testing.T) {
 			if len(handled) == 0 || slices.ContainsFunc(handled, func(s string) bool { return strings.Contains(s, telemetryPanic) }) {
 				t.Errorf("reported: %q", handled)
 			}
+		})
+	}
+}
+
+// A span that fails does not take the point in the metrics with it, nor the entry of
+// the slow statement.
+func TestPointsOfFailingSpans(t *testing.T) {
+	previous := otel.GetErrorHandler()
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
+	defer otel.SetErrorHandler(previous)
+	for name, opt := range map[string]otdb.Option{
+		"sampler": otdb.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSampler(panickingSampler{}))),
+		"end":     otdb.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(panickingProcessor{end: true}))),
+		"span":    otdb.WithTracerProvider(spanlessProvider{span: panickingSpan{}}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				reader := sdkmetric.NewManualReader()
+				var log bytes.Buffer
+				fake := newFake(fakedb.Modern)
+				fake.On(fakedb.ConnExecContext, 1, slow(2*time.Second))
+				db := otdb.OpenDB(fake.Connector(), opt, otdb.WithOperations(0),
+					otdb.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
+					otdb.WithSlowStatements(time.Second, slog.New(slog.NewTextHandler(&log, nil))))
+				defer db.Close()
+				if _, err := db.ExecContext(t.Context(), "INSERT ?", 1); err != nil {
+					t.Fatal(err)
+				}
+				if sum, n := points(t, reader); n != 1 || sum != 2 {
+					t.Errorf("%d points, %v s, want one of 2 s", n, sum)
+				}
+				if got := strings.Count(log.String(), "slow statement"); got != 1 {
+					t.Errorf("%d slow statements, want 1:\n%s", got, &log)
+				}
+			})
 		})
 	}
 }

@@ -122,9 +122,16 @@ func (o *operation) begin(ctx context.Context, d *descriptor, query string, opts
 // startSpan starts the span and returns its context. Where the tracer cannot, there
 // is none.
 func (o *operation) startSpan(ctx context.Context, opts []trace.SpanStartOption) (spanCtx context.Context) {
-	defer reportPanic("the tracer", func() {
-		spanCtx, o.span, o.times, o.recording = ctx, nil, nil, false
-	})
+	started := false
+	defer func() {
+		if started {
+			return // a look costs less than recover
+		}
+		if p := recover(); p != nil {
+			spanCtx, o.span, o.times, o.recording = ctx, nil, nil, false
+			handlePanic("the tracer", p)
+		}
+	}()
 	spanCtx, o.span = o.db.tracer.Start(ctx, o.name, opts...)
 	if times, ok := o.span.(spanTimes); ok {
 		if o.started = times.StartTime(); !o.started.IsZero() {
@@ -132,6 +139,7 @@ func (o *operation) startSpan(ctx context.Context, opts []trace.SpanStartOption)
 		}
 	}
 	o.recording = o.times != nil || o.span.IsRecording()
+	started = true
 	return spanCtx
 }
 
@@ -180,30 +188,50 @@ func (o *operation) end(out *outcome) (length time.Duration) {
 }
 
 // report ends the span, records the metrics and returns the operation's length.
-// Neither may fail the application: its statement has been executed.
 func (o *operation) report(out *outcome) (length time.Duration) {
-	length = o.endSpan(out)
-	o.measure(out, length)
+	length = o.conclude(out)
 	if db := o.db; db.cfg.slow > 0 && length >= db.cfg.slow && o.info.Operation == "" {
 		o.logSlow(out, length)
 	}
 	return length
 }
 
-// endSpan ends the span, if there is one, and returns the operation's length.
-func (o *operation) endSpan(out *outcome) (length time.Duration) {
-	if o.span == nil {
-		return o.length(out)
-	}
-	defer reportPanic("the span", func() {
-		if length == 0 && o.times != nil {
-			length = o.sinceStart(out)
+// conclude ends the span, if there is one, records the metrics and returns the
+// operation's length. Neither may fail the application, whose statement has been
+// executed, nor keep the other from its part.
+func (o *operation) conclude(out *outcome) (length time.Duration) {
+	ended, measured := o.span == nil, false
+	defer func() {
+		if measured {
+			return // a look costs less than recover
 		}
-	})
+		switch p := recover(); {
+		case p == nil: // runtime.Goexit
+		case ended:
+			handlePanic("the meter", p)
+		default:
+			handlePanic("the span", p)
+			length = o.lengthWithoutSpan(out)
+			o.measureSafely(out, length)
+		}
+	}()
+	if ended {
+		length = o.length(out)
+	} else {
+		length = o.endSpan(out)
+		ended = true
+	}
+	o.measure(out, length)
+	measured = true
+	return length
+}
+
+// endSpan ends the span and returns the operation's length.
+func (o *operation) endSpan(out *outcome) time.Duration {
 	if o.times != nil {
 		return o.endTimed(out)
 	}
-	length = o.length(out)
+	length := o.length(out)
 	if o.recording {
 		o.describe(out, length)
 	}
@@ -217,7 +245,6 @@ func (o *operation) endSpan(out *outcome) (length time.Duration) {
 
 // measure records the metrics.
 func (o *operation) measure(out *outcome, length time.Duration) {
-	defer reportPanic("the meter", func() {})
 	record := o.record
 	if out.failed() {
 		record = recordOptions(classAttributes(o.metric[:len(o.metric):len(o.metric)], out.class))
@@ -227,6 +254,21 @@ func (o *operation) measure(out *outcome, length time.Duration) {
 	if db.cfg.rowCounts && out.returned != unknown {
 		db.rows.Record(o.ctx, out.returned, record...)
 	}
+}
+
+// measureSafely is measure after a panic of the span.
+func (o *operation) measureSafely(out *outcome, length time.Duration) {
+	defer reportPanic("the meter", func() {})
+	o.measure(out, length)
+}
+
+// lengthWithoutSpan returns the length of the operation where its span did not tell
+// its end.
+func (o *operation) lengthWithoutSpan(out *outcome) time.Duration {
+	if o.times == nil {
+		return o.length(out)
+	}
+	return o.sinceStart(out)
 }
 
 // length returns the length of the operation by the clock.
@@ -435,6 +477,11 @@ func parameterText(v any) (string, bool) {
 func reportPanic(what string, instead func()) {
 	if p := recover(); p != nil {
 		instead()
-		handle(fmt.Errorf("otdb: %s panicked with a %T", what, p))
+		handlePanic(what, p)
 	}
+}
+
+// handlePanic reports that what panicked with p, whose value may be a secret.
+func handlePanic(what string, p any) {
+	handle(fmt.Errorf("otdb: %s panicked with a %T", what, p))
 }

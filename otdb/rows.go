@@ -13,7 +13,7 @@ import (
 )
 
 // What the consumer of rows takes between two calls of the driver, a gap, is
-// measured exactly for the first exactRows rows, and from the first time on that
+// measured exactly before the first exactRows rows, and from the first time on that
 // it may have taken slowGap or longer: to such a consumer a reading of the clock
 // adds nothing. Otherwise one gap in sampledRows is measured and taken for the
 // others, so that a row costs next to nothing. Rows that turn out to have come
@@ -200,8 +200,8 @@ func (it *iteration) readClock() {
 		it.exact = true // the consumer may have been slow
 	}
 	it.last, it.lastRow = now, it.count
-	it.gap = it.split && (it.exact || it.count <= exactRows || it.count-it.gapRow >= sampledRows)
-	if it.endable || it.exact || it.count < exactRows {
+	it.gap = it.split && (it.exact || it.count < exactRows || it.count-it.gapRow >= sampledRows)
+	if it.endable || it.exact || it.count+1 < exactRows {
 		it.nextRow = it.count + 1
 	} else {
 		it.nextRow = it.count + sampledRows
@@ -236,10 +236,11 @@ func (r *rows) exhausted(err error) {
 		r.finish(&outcome{err: err})
 		return
 	}
-	// There may be a further result set: then database/sql asks HasNextResultSet.
+	// There may be a further result set: database/sql asks HasNextResultSet at once,
+	// behind which the clock is read if there is.
 	if r.single {
 		r.finish(&outcome{})
-	} else if it.split || it.endable {
+	} else if it.endable {
 		it.readClock()
 	}
 }
@@ -264,6 +265,8 @@ func (r *rows) HasNextResultSet() bool {
 	returned = true
 	if !more {
 		r.finish(&outcome{})
+	} else if it := r.iteration; it != nil && (it.split || it.endable) {
+		it.readClock()
 	}
 	return more
 }
