@@ -60,8 +60,9 @@ type outcome struct {
 	// late says that the operation ended in the past, at the reading at.
 	late bool
 	at   time.Duration
-	// consumer is how much of the operation's length is its consumer's.
-	consumer time.Duration
+	// consumer is how much of the operation's length is its consumer's, and doubt
+	// what may be that too.
+	consumer, doubt time.Duration
 
 	leaked bool
 	rows   *ledger.OpenRows // what is to be taken off the ledger's list, or nil
@@ -345,7 +346,7 @@ func (o *operation) account(out *outcome, length time.Duration) {
 		Summary:   o.info.Summary,
 		Statement: o.info.Operation == "",
 		Failed:    out.failed(),
-		Duration:  out.inDriver(length),
+		Duration:  max(0, out.inDriver(length)-out.doubt),
 	}
 	if out.returned != unknown {
 		e.Rows = out.returned
