@@ -32,7 +32,7 @@ import (
 const (
 	exactRows    = 2
 	sampledRows  = 128
-	followedRows = 8
+	followedRows = 16
 	slowGap      = 10 * time.Microsecond
 )
 
@@ -262,22 +262,21 @@ func (it *iteration) judge(now time.Duration, calls int64) {
 		}
 	case slow:
 		it.exact = true
-		if !it.slowRow {
-			it.doubt += now - since
-		}
+		it.doubt += now - since
 	}
 }
 
 // schedule says what of the next rows is to be measured.
 func (it *iteration) schedule() {
+	each := it.exact || it.slowRow
 	step := int64(sampledRows)
-	if it.exact || it.count+1 < exactRows {
+	if each || it.count+1 < exactRows {
 		step = 1
 	} else if it.endable {
 		step = max(1, min(followedRows, it.count/4))
 	}
 	it.readBehind(it.count + step)
-	it.gap = it.split && (it.exact || it.listed || it.count < exactRows || it.count-it.gapRow >= sampledRows-1)
+	it.gap = it.split && (each || it.listed || it.count < exactRows || it.count-it.gapRow >= sampledRows-1)
 }
 
 // readBehind has the clock read next behind that row. A task is told of each row.

@@ -200,6 +200,7 @@ func TestTimeInTheDatabasesOfATask(t *testing.T) {
 		"consumer that pauses with few rows": {at(1, time.Second), at(3, time.Second), time.Second},
 		"driver that pauses":                 {at(44, time.Second), never, 0},
 		"driver that pauses with few rows":   {at(3, time.Second), never, time.Second},
+		"a pause of each":                    {at(8, time.Second), at(9, time.Second), time.Second},
 		"driver that pauses twice":           {func(row int) time.Duration { return at(44, time.Second)(row) + at(55, time.Second)(row) }, never, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -187,8 +187,8 @@ func TestReadingsOfTheClock(t *testing.T) {
 		// one that does, two readings tell the length.
 		{"nobody else ends the rows", context.Background(), one, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6, 256: 6, 257: 8}},
 		{"result sets", context.Background(), several, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6}},
-		{"cancelable", cancelable, one, map[int]int{0: 2, 1: 4, 2: 5, 100: 26}},
-		{"task", inTask, one, map[int]int{0: 2, 1: 4, 2: 6, 100: 49}},
+		{"cancelable", cancelable, one, map[int]int{0: 2, 1: 4, 2: 5, 100: 23}},
+		{"task", inTask, one, map[int]int{0: 2, 1: 4, 2: 6, 100: 43}},
 		{"unsampled", unsampled, one, map[int]int{0: 2, 1: 2, 100: 2, 1000: 2}},
 	} {
 		for rows, want := range test.want {

@@ -62,7 +62,7 @@ func databases(r *report) error {
 			{"query, 1 row", read(d.text(query), 8, 100)},
 			{"query, 100 rows", read(d.text(query), 7, 100)},
 		} {
-			g, err := wrapped(d.name+", "+w.name, sampled, p, d.connect, filled(d.table, w.work), 1)
+			g, err := wrapped(sampled.context(), d.name+", "+w.name, sampled.name, p, d.connect, filled(d.table, w.work), 1)
 			if err != nil {
 				return err
 			}

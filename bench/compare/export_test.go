@@ -207,7 +207,7 @@ func TestNoopConnector(t *testing.T) {
 	for _, c := range statementCases {
 		for _, p := range parents {
 			connect := func() (driver.Connector, error) { return noopConnector(c.rows), nil }
-			g, err := wrapped(c.name, p, plan{1, 1}, connect, c.work, c.floors)
+			g, err := wrapped(p.context(), c.name, p.name, plan{1, 1}, connect, c.work, c.floors)
 			if err != nil {
 				t.Fatal(err)
 			}

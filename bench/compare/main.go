@@ -107,6 +107,7 @@ var parts = []struct {
 	measure func(*report) error
 }{
 	{"statements", statements},
+	{"rows", manyRows},
 	{"lifecycle", lifecycle},
 	{"databases", databases},
 	{"tasks", tasks},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
@@ -31,7 +32,7 @@ func statements(r *report) error {
 	for _, c := range statementCases {
 		for _, p := range parents {
 			connect := func() (driver.Connector, error) { return noopConnector(c.rows), nil }
-			g, err := wrapped(c.name, p, r.plan, connect, c.work, c.floors)
+			g, err := wrapped(p.context(), c.name, p.name, r.plan, connect, c.work, c.floors)
 			if err != nil {
 				return err
 			}
@@ -45,10 +46,41 @@ func statements(r *report) error {
 	return nil
 }
 
+// manyRows measures many rows in the contexts that programs have: one that can be
+// cancelled, and that of a task. Somebody else than their consumer may end them there,
+// and otdb tells when the driver was called last, which no other wrapper does.
+func manyRows(r *report) error {
+	runner, err := newRunner(sdkProviders())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(sampled.context())
+	defer cancel()
+	err = runner.Run(ctx, task, func(inside context.Context) error {
+		for _, in := range []struct {
+			name string
+			ctx  context.Context
+		}{{"cancellable", ctx}, {"in a task", inside}} {
+			for _, n := range []int{100, 1000} {
+				connect := func() (driver.Connector, error) { return noopConnector(n), nil }
+				g, err := wrapped(in.ctx, fmt.Sprintf("query, %d rows", n), in.name, r.plan, connect, read(query, arguments...), 1)
+				if err != nil {
+					return err
+				}
+				r.add(g, limits{})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return runner.Drain(context.Background())
+}
+
 // wrapped measures work on databases that were opened bare and in every way.
 // The floor does the bare work too, so that its overhead is taken as theirs is.
-func wrapped(name string, p parent, pl plan, connect func() (driver.Connector, error), w work, floors int) (*group, error) {
-	ctx := p.context()
+func wrapped(ctx context.Context, name, parent string, pl plan, connect func() (driver.Connector, error), w work, floors int) (*group, error) {
 	var s subjects
 	defer s.close()
 	least, err := statementFloor(sdkProviders())
@@ -91,7 +123,7 @@ func wrapped(name string, p parent, pl plan, connect func() (driver.Connector, e
 			s.add(other, way.name, do)
 		}
 	}
-	return s.measure(name, p.name, pl)
+	return s.measure(name, parent, pl)
 }
 
 // lifecycle measures what the operations around statements cost: an empty
@@ -101,7 +133,7 @@ func wrapped(name string, p parent, pl plan, connect func() (driver.Connector, e
 func lifecycle(r *report) error {
 	for _, p := range parents {
 		w := transaction(0, "")
-		g, err := wrapped("BEGIN and COMMIT", p, r.plan, func() (driver.Connector, error) { return noopConnector(0), nil }, w, 2)
+		g, err := wrapped(p.context(), "BEGIN and COMMIT", p.name, r.plan, func() (driver.Connector, error) { return noopConnector(0), nil }, w, 2)
 		if err != nil {
 			return err
 		}
