@@ -241,6 +241,10 @@ func (it *iteration) readClock(calls int64) {
 	}
 	it.last, it.lastRow, it.parted = now, it.count, false
 	it.schedule()
+	if it.slowRow { // and the next one may be
+		it.readBehind(it.count + 1)
+		it.gap = it.split
+	}
 	if it.listed {
 		it.publish()
 	}
@@ -268,15 +272,14 @@ func (it *iteration) judge(now time.Duration, calls int64) {
 
 // schedule says what of the next rows is to be measured.
 func (it *iteration) schedule() {
-	each := it.exact || it.slowRow
 	step := int64(sampledRows)
-	if each || it.count+1 < exactRows {
+	if it.exact || it.count+1 < exactRows {
 		step = 1
 	} else if it.endable {
 		step = max(1, min(followedRows, it.count/4))
 	}
 	it.readBehind(it.count + step)
-	it.gap = it.split && (each || it.listed || it.count < exactRows || it.count-it.gapRow >= sampledRows-1)
+	it.gap = it.split && (it.exact || it.listed || it.count < exactRows || it.count-it.gapRow >= sampledRows-1)
 }
 
 // readBehind has the clock read next behind that row. A task is told of each row.
