@@ -22,12 +22,12 @@
 // first rows, and for rows that come slowly once that was noticed; of others the
 // pauses of the consumer are sampled, so that a row costs next to nothing. Rows that
 // a context, a transaction or a task ends before their consumer does end with the
-// last call of the driver; where up to 15 quick rows came since the clock was read,
-// that is told by their pace.
+// last call of the driver. Where up to 15 rows came since the clock was read, they are
+// taken to have come at the pace of those before: one that took longer is missed.
 //
 // The ledger of a task is charged with the time of the driver that is known to be
-// that: a pause between rows that came quickly, where nobody looked, is not, unless
-// the driver is seen to be slow after it.
+// that: a pause between rows that came quickly, where nobody looked, is not, but for
+// as much as the driver is seen to be slow after it.
 //
 // A statement whose driver skips its fast path with driver.ErrSkip, as
 // go-sql-driver/mysql does with every one that has arguments, is one span too,

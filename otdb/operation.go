@@ -199,7 +199,7 @@ func (o *operation) report(out *outcome) (length time.Duration) {
 
 // conclude ends the span, if there is one, records the metrics and returns the
 // operation's length. Neither may fail the application, whose statement has been
-// executed, nor keep the other from its part.
+// executed, nor keep the other from its part by a panic.
 func (o *operation) conclude(out *outcome) (length time.Duration) {
 	ended, measured := o.span == nil, false
 	defer func() {

@@ -22,13 +22,13 @@ import (
 //
 // Rows that something else than their consumer may end (a context, a task) must
 // know when the driver was called last. The clock is read again when there are a
-// quarter more of them, and at least every followedRows; where they came quickly
-// since then, their pace tells it.
+// quarter more of them, and at least every followedRows; what came since then is
+// taken to have come at the pace of the rows before.
 //
 // In a task a gap is measured behind each of these readings. If the rows between two
 // of them come slowly for the first time, nobody can know whose time that was. It is
-// not charged to the database until the driver is seen to be slow: a consumer that
-// pauses would be told as a slow statement.
+// charged to the database only as far as the driver is seen to be slow later on: a
+// consumer that pauses would be told as a slow statement.
 const (
 	exactRows    = 2
 	sampledRows  = 128
@@ -262,7 +262,7 @@ func (it *iteration) judge(now time.Duration, calls int64) {
 	case gaps == 0: // all of it is the driver's
 		it.slowRow = slow
 		if slow {
-			it.doubt = 0 // and so was that, by all appearances
+			it.doubt = max(0, it.doubt-(now-since)) // so much of it may have been
 		}
 	case slow:
 		it.exact = true

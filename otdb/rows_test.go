@@ -31,7 +31,7 @@ func TestMetricsDoNotDependOnSampling(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				rows := must(db.QueryContext(ctx, "SELECT"))
 				read(t, rows, 40, 0)
-				fake.On(fakedb.RowsNext, 41, slow(time.Second))
+				fake.On(fakedb.RowsNext, 41, slow(time.Second)) // the clock is read behind that one
 				read(t, rows, 1, time.Minute)
 				cancel()
 				synctest.Wait()
@@ -110,7 +110,7 @@ func TestConsumerThatBecomesSlow(t *testing.T) {
 		run := func(text string, fast int) string {
 			spans.Reset()
 			// Without a way for anybody else to end the rows: otherwise the clock is
-			// read behind each of them.
+			// read more often.
 			return query(must(db.QueryContext(context.Background(), text)), fast)
 		}
 		for i, step := range []struct {
@@ -201,6 +201,7 @@ func TestTimeInTheDatabasesOfATask(t *testing.T) {
 		"driver that pauses":                 {at(44, time.Second), never, 0},
 		"driver that pauses with few rows":   {at(3, time.Second), never, time.Second},
 		"a pause of each":                    {at(8, time.Second), at(9, time.Second), time.Second},
+		"driver that is hardly slow later":   {at(55, 10*time.Microsecond), at(44, time.Hour), 20 * time.Microsecond},
 		"driver that pauses twice":           {func(row int) time.Duration { return at(44, time.Second)(row) + at(55, time.Second)(row) }, never, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

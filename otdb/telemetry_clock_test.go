@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -170,54 +171,60 @@ func TestLateEndTakesNoReading(t *testing.T) {
 // and then once in a sample, which is smaller where something else than their
 // consumer may end the rows, and in a task has the gap behind it measured.
 func TestReadingsOfTheClock(t *testing.T) {
-	cancelable, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	inTask := ledger.NewContext(context.Background(), ledger.New(nil, "task"))
-	unsampled := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1},
-	}))
+	plain := func(t *testing.T) context.Context { return context.Background() }
+	cancelable := func(t *testing.T) context.Context { return t.Context() }
+	inTask := func(t *testing.T) context.Context {
+		return ledger.NewContext(context.Background(), ledger.New(nil, "task"))
+	}
+	unsampled := func(t *testing.T) context.Context {
+		return trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1},
+		}))
+	}
 	const one, several = fakedb.Modern &^ fakedb.RowsNextResultSet, fakedb.Modern | fakedb.RowsNextResultSet
 	for _, test := range []struct {
 		name  string
-		ctx   context.Context
+		ctx   func(*testing.T) context.Context
 		shape fakedb.Shape
 		want  map[int]int // readings by the number of rows
 	}{
 		// The span reads it as well, when it starts and when it ends. Without
 		// one that does, two readings tell the length.
-		{"nobody else ends the rows", context.Background(), one, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6, 256: 6, 257: 8}},
-		{"result sets", context.Background(), several, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6}},
+		{"nobody else ends the rows", plain, one, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6, 256: 6, 257: 8}},
+		{"result sets", plain, several, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6}},
 		{"cancelable", cancelable, one, map[int]int{0: 2, 1: 4, 2: 5, 100: 23}},
 		{"task", inTask, one, map[int]int{0: 2, 1: 4, 2: 6, 100: 43}},
 		{"unsampled", unsampled, one, map[int]int{0: 2, 1: 2, 100: 2, 1000: 2}},
 	} {
 		for rows, want := range test.want {
-			readings := 0
-			r := newRig(t)
-			set := fakedb.ResultSet{Columns: []string{"id"}, Rows: slices.Repeat([][]driver.Value{{int64(1)}}, rows)}
-			fake := &fakedb.DB{Shape: test.shape, Results: func(string) []fakedb.ResultSet { return []fakedb.ResultSet{set} }}
-			provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())))
-			db := OpenDB(fake.Connector(), r.options(WithOperations(0), WithTracerProvider(provider), withClock(func() time.Duration {
-				readings++
-				return time.Hour // so that all are quick
-			}))...)
-			got, err := db.QueryContext(test.ctx, "SELECT")
-			if err != nil {
-				t.Fatal(err)
-			}
-			n := 0
-			for got.Next() {
-				n++
-			}
-			if err := got.Close(); err != nil || n != rows {
-				t.Errorf("%d rows, %v", n, err)
-			}
-			if readings != want {
-				t.Errorf("%s, %d rows: %d readings, want %d", test.name, rows, readings, want)
-			}
-			if err := db.Close(); err != nil {
-				t.Error(err)
-			}
+			// In a bubble no query is long, however busy the machine is.
+			synctest.Test(t, func(t *testing.T) {
+				readings := 0
+				set := fakedb.ResultSet{Columns: []string{"id"}, Rows: slices.Repeat([][]driver.Value{{int64(1)}}, rows)}
+				fake := &fakedb.DB{Shape: test.shape, Results: func(string) []fakedb.ResultSet { return []fakedb.ResultSet{set} }}
+				provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())))
+				db := OpenDB(fake.Connector(), WithOperations(0), WithTracerProvider(provider), withClock(func() time.Duration {
+					readings++
+					return monotonic()
+				}))
+				got, err := db.QueryContext(test.ctx(t), "SELECT")
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := 0
+				for got.Next() {
+					n++
+				}
+				if err := got.Close(); err != nil || n != rows {
+					t.Errorf("%d rows, %v", n, err)
+				}
+				if readings != want {
+					t.Errorf("%s, %d rows: %d readings, want %d", test.name, rows, readings, want)
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			})
 		}
 	}
 }
