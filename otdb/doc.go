@@ -18,16 +18,8 @@
 // db.query.text, all known when the span starts so that samplers see them, and
 // db.response.status_code and error.type at its end. otdb.driver.duration is
 // the time inside the driver, in seconds, where the consumer of the rows made
-// the span at least a millisecond longer than that. It is exact for the call and the
-// first rows, and for rows that come slowly once that was noticed; of others the
-// pauses of the consumer are sampled, so that a row costs next to nothing. Rows that
-// a context, a transaction or a task ends before their consumer does end with the
-// last call of the driver. Where up to 15 rows came since the clock was read, they are
-// taken to have come at the pace of those before: one that took longer is missed.
-//
-// The ledger of a task is charged with the time of the driver that is known to be
-// that: a pause between rows that came quickly, where nobody looked, is not, but for
-// as much as the driver is seen to be slow after it.
+// the span at least a millisecond longer than that. In a task it is exact, and
+// elsewhere for the call and the first rows; later ones are sampled.
 //
 // A statement whose driver skips its fast path with driver.ErrSkip, as
 // go-sql-driver/mysql does with every one that has arguments, is one span too,

@@ -83,6 +83,14 @@ func (panickingSpan) IsRecording() bool { return true }
 
 func (panickingSpan) End(...trace.SpanEndOption) { panic(telemetryPanic) }
 
+// slowlyPanickingSpan takes its time for it.
+type slowlyPanickingSpan struct{ panickingSpan }
+
+func (slowlyPanickingSpan) End(...trace.SpanEndOption) {
+	time.Sleep(time.Hour)
+	panic(telemetryPanic)
+}
+
 // panickingMeter panics where it says so.
 type panickingMeter struct {
 	metricnoop.Meter
@@ -209,6 +217,7 @@ func TestPointsOfFailingSpans(t *testing.T) {
 		"sampler": otdb.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSampler(panickingSampler{}))),
 		"end":     otdb.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(panickingProcessor{end: true}))),
 		"span":    otdb.WithTracerProvider(spanlessProvider{span: panickingSpan{}}),
+		"slowly":  otdb.WithTracerProvider(spanlessProvider{span: slowlyPanickingSpan{}}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -60,9 +60,8 @@ type outcome struct {
 	// late says that the operation ended in the past, at the reading at.
 	late bool
 	at   time.Duration
-	// consumer is how much of the operation's length is its consumer's, and doubt
-	// what may be that too.
-	consumer, doubt time.Duration
+	// consumer is how much of the operation's length is its consumer's.
+	consumer time.Duration
 
 	leaked bool
 	rows   *ledger.OpenRows // what is to be taken off the ledger's list, or nil
@@ -212,14 +211,17 @@ func (o *operation) conclude(out *outcome) (length time.Duration) {
 			handlePanic("the meter", p)
 		default:
 			handlePanic("the span", p)
-			length = o.lengthWithoutSpan(out)
+			if o.times != nil {
+				length = o.sinceStart(out)
+			}
 			o.measureSafely(out, length)
 		}
 	}()
-	if ended {
+	if o.times == nil {
 		length = o.length(out)
-	} else {
-		length = o.endSpan(out)
+	}
+	if !ended {
+		length = o.endSpan(out, length)
 		ended = true
 	}
 	o.measure(out, length)
@@ -227,12 +229,12 @@ func (o *operation) conclude(out *outcome) (length time.Duration) {
 	return length
 }
 
-// endSpan ends the span and returns the operation's length.
-func (o *operation) endSpan(out *outcome) time.Duration {
+// endSpan ends the span and returns the operation's length, which it is given where
+// the span does not tell its times.
+func (o *operation) endSpan(out *outcome, length time.Duration) time.Duration {
 	if o.times != nil {
 		return o.endTimed(out)
 	}
-	length := o.length(out)
 	if o.recording {
 		o.describe(out, length)
 	}
@@ -261,15 +263,6 @@ func (o *operation) measure(out *outcome, length time.Duration) {
 func (o *operation) measureSafely(out *outcome, length time.Duration) {
 	defer reportPanic("the meter", func() {})
 	o.measure(out, length)
-}
-
-// lengthWithoutSpan returns the length of the operation where its span did not tell
-// its end.
-func (o *operation) lengthWithoutSpan(out *outcome) time.Duration {
-	if o.times == nil {
-		return o.length(out)
-	}
-	return o.sinceStart(out)
 }
 
 // length returns the length of the operation by the clock.
@@ -346,7 +339,7 @@ func (o *operation) account(out *outcome, length time.Duration) {
 		Summary:   o.info.Summary,
 		Statement: o.info.Operation == "",
 		Failed:    out.failed(),
-		Duration:  max(0, out.inDriver(length)-out.doubt),
+		Duration:  out.inDriver(length),
 	}
 	if out.returned != unknown {
 		e.Rows = out.returned

@@ -13,27 +13,21 @@ import (
 )
 
 // What the consumer of rows takes between two calls of the driver, a gap, is
-// measured before the first exactRows rows, and from the first time on that it may
-// have taken slowGap or longer: to such a consumer a reading of the clock adds
-// nothing. Otherwise one gap in sampledRows is measured and taken for the others,
-// so that a row costs next to nothing. Rows that turn out to have come slowly where
-// nobody looked have the next ones of such statements watched: all of their gaps are
-// measured.
+// measured exactly before the first exactRows rows, and from the first time on that
+// it may have taken slowGap or longer: to such a consumer a reading of the clock
+// adds nothing. Otherwise one gap in sampledRows is measured and taken for the
+// others, so that a row costs next to nothing. Rows that turn out to have come
+// slowly where nobody looked have the next ones of such statements watched: all
+// of their gaps are measured.
 //
 // Rows that something else than their consumer may end (a context, a task) must
-// know when the driver was called last. The clock is read again when there are a
-// quarter more of them, and at least every followedRows; what came since then is
-// taken to have come at the pace of the rows before.
-//
-// In a task a gap is measured behind each of these readings. If the rows between two
-// of them come slowly for the first time, nobody can know whose time that was. It is
-// charged to the database only as far as the driver is seen to be slow later on: a
-// consumer that pauses would be told as a slow statement.
+// know when the driver was called last: behind each of them the clock is read. In a
+// task all gaps are measured: a pause that was missed would be told as a slow
+// statement, and as time that the task spent in its databases.
 const (
-	exactRows    = 2
-	sampledRows  = 128
-	followedRows = 16
-	slowGap      = 10 * time.Microsecond
+	exactRows   = 2
+	sampledRows = 128
+	slowGap     = 10 * time.Microsecond
 )
 
 // rows are the rows of a query. The query's operation lasts as long as they do.
@@ -68,15 +62,9 @@ var (
 // rows themselves may outlive it in the hands of a program that has them from
 // sql.Conn.Raw, and so are not used again.
 type iteration struct {
-	progress
-	listing
-}
-
-// progress is how far the rows are.
-type progress struct {
 	// What each row needs comes first, so that it is in one place in memory.
 	count   int64
-	nextRow int64 // the count from which on a row is more than counted
+	nextRow int64 // the count at which the clock is read next
 	gap     bool  // what follows is a gap to be measured
 	// inside is set while the driver looks for the next row, and after that if
 	// it panicked.
@@ -87,27 +75,18 @@ type progress struct {
 	endable bool // something else than the consumer may end the rows
 	listed  bool // in the ledger of the task
 
-	nextReading int64         // the count at which the clock is read next
-	last        time.Duration // reading after the last call of the driver, where the clock was read
-	lastRow     int64         // the count at that reading
-	pace        time.Duration // of the rows before that reading, for each
-	consumer    time.Duration // the gaps until gapRow
-	gapRow      int64         // the row before the last gap that was measured
-	gapEnd      time.Duration // reading at the end of that gap
-	parted      bool          // that gap is the one behind the last reading
-	slowRow     bool          // the driver took long for the last row that it alone took time for
-	doubt       time.Duration // what may be the consumer's and is not counted as that
+	last     time.Duration // reading after the last call of the driver, where the clock was read
+	lastRow  int64         // the count at that reading
+	consumer time.Duration // the gaps until gapRow
+	gapRow   int64         // the row behind the last gap that was measured
+	gapEnd   time.Duration // reading at the end of that gap
 
 	op   operation
 	conn *conn
 	tx   *tx // the transaction of the query
-}
 
-// listing is the rows' place in the ledger of their task, and what it is told of
-// their progress. Without a task it stays zero.
-type listing struct {
 	place     ledger.OpenRows
-	published struct{ count, last, lastRow, pace, consumer, doubt atomic.Int64 }
+	published struct{ count, consumer, last atomic.Int64 }
 }
 
 // newIteration returns an iteration for a query of c.
@@ -126,10 +105,7 @@ func (c *conn) newIteration() *iteration {
 // nobody else can know of the iteration any more.
 func (it *iteration) release() {
 	c := it.conn
-	if it.listed {
-		it.listing = listing{}
-	}
-	it.progress = progress{} // an idle connection holds no span and no context
+	*it = iteration{} // an idle connection holds no span and no context
 	c.spare = it
 }
 
@@ -151,9 +127,9 @@ func (it *iteration) opened(raw driver.Rows) driver.Rows {
 	it.endable = op.ledger != nil || op.ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
 	if it.split || it.endable {
 		it.last = op.db.now()
-		it.exact = it.split && op.watched.Load()
-		it.listed = op.ledger != nil
-		it.schedule()
+		it.gap = it.split
+		it.exact = it.split && (op.ledger != nil || op.watched.Load())
+		it.nextRow = 1
 	} else {
 		it.nextRow = math.MaxInt64
 	}
@@ -163,8 +139,9 @@ func (it *iteration) opened(raw driver.Rows) driver.Rows {
 	}
 	_, further := raw.(driver.RowsNextResultSet)
 	r := &rows{raw: raw, iteration: it, single: !further}
-	if it.listed {
+	if op.ledger != nil {
 		it.published.last.Store(int64(it.last))
+		it.listed = true
 		op.ledger.Open(&it.place, r)
 	}
 	return r.shaped()
@@ -211,82 +188,26 @@ func (it *iteration) leave() {
 	it.inside = false
 	it.count++
 	if it.count >= it.nextRow {
-		it.gave()
+		it.readClock()
 	}
 }
 
-// gave is called for the rows that are more than counted. Inlined it would keep leave
-// from being so, which each row would pay for.
-//
-//go:noinline
-func (it *iteration) gave() {
-	if it.listed {
-		it.published.count.Store(it.count)
-	}
-	if it.count >= it.nextReading {
-		it.readClock(0)
-	}
-}
-
-// readClock is called after a call of the driver. Calls are those since the last
-// reading that gave no row.
-func (it *iteration) readClock(calls int64) {
+// readClock is called after a call of the driver.
+func (it *iteration) readClock() {
 	now := it.op.db.now()
-	it.judge(now, calls)
-	switch passed := it.count - it.lastRow; {
-	case passed == 1: // mostly, and a division takes time
-		it.pace = now - it.last
-	case passed > 1:
-		it.pace = (now - it.last) / time.Duration(passed)
+	passed := it.count - it.lastRow
+	if measured := passed == 1 && it.gapRow == it.lastRow; !measured && now-it.last >= slowGap*time.Duration(max(1, passed)) {
+		it.exact = true // the consumer may have been slow
 	}
-	it.last, it.lastRow, it.parted = now, it.count, false
-	it.schedule()
-	if it.slowRow { // and the next one may be
-		it.readBehind(it.count + 1)
-		it.gap = it.split
+	it.last, it.lastRow = now, it.count
+	it.gap = it.split && (it.exact || it.count < exactRows || it.count-it.gapRow >= sampledRows)
+	if it.endable || it.exact || it.count+1 < exactRows {
+		it.nextRow = it.count + 1
+	} else {
+		it.nextRow = it.count + sampledRows
 	}
-	if it.listed {
+	if it.listed { // and so endable: the clock is read behind every row
 		it.publish()
-	}
-}
-
-// judge looks at the time from the last gap that was measured, or the last reading
-// behind it, until now. If it is long, the consumer may have been slow.
-func (it *iteration) judge(now time.Duration, calls int64) {
-	since, gaps := it.last, it.count-it.lastRow+calls
-	if it.parted {
-		since, gaps = it.gapEnd, gaps-1
-	}
-	slow := now-since >= slowGap*time.Duration(max(1, gaps))
-	switch {
-	case gaps == 0: // all of it is the driver's
-		it.slowRow = slow
-		if slow {
-			it.doubt = max(0, it.doubt-(now-since)) // so much of it may have been
-		}
-	case slow:
-		it.exact = true
-		it.doubt += now - since
-	}
-}
-
-// schedule says what of the next rows is to be measured.
-func (it *iteration) schedule() {
-	step := int64(sampledRows)
-	if it.exact || it.count+1 < exactRows {
-		step = 1
-	} else if it.endable {
-		step = max(1, min(followedRows, it.count/4))
-	}
-	it.readBehind(it.count + step)
-	it.gap = it.split && (it.exact || it.listed || it.count < exactRows || it.count-it.gapRow >= sampledRows-1)
-}
-
-// readBehind has the clock read next behind that row. A task is told of each row.
-func (it *iteration) readBehind(row int64) {
-	it.nextReading = row
-	if !it.listed {
-		it.nextRow = row
 	}
 }
 
@@ -298,28 +219,13 @@ func (it *iteration) closeGap() {
 	took := now - it.last
 	if took >= slowGap {
 		it.exact = true
-		it.readBehind(it.count + 1) // and not at the end of the sample
+		it.nextRow = it.count + 1 // and not at the end of the sample
 	}
 	if skipped := it.count - it.gapRow - 1; skipped > 0 {
-		like := min(it.last-it.gapEnd, took*time.Duration(skipped))
-		it.consumer += like
-		it.doubt = max(0, it.doubt-like)
+		it.consumer += min(it.last-it.gapEnd, took*time.Duration(skipped))
 	}
 	it.consumer += took
-	it.gapRow, it.gapEnd, it.parted = it.count, now, true
-}
-
-// lastCall returns when the driver was called last, by the pace of the rows where
-// the clock was not read since.
-func (it *iteration) lastCall() time.Duration {
-	return lastCall(it.op.db.now, it.last, it.pace, it.count-it.lastRow)
-}
-
-func lastCall(clock func() time.Duration, last, pace time.Duration, rows int64) time.Duration {
-	if rows <= 0 {
-		return last
-	}
-	return min(clock(), last+pace*time.Duration(rows))
+	it.gapRow, it.gapEnd = it.count, now
 }
 
 // exhausted is called when raw has no further row, for whatever reason.
@@ -330,12 +236,11 @@ func (r *rows) exhausted(err error) {
 		r.finish(&outcome{err: err})
 		return
 	}
-	// There may be a further result set: database/sql asks HasNextResultSet at once,
-	// behind which the clock is read if there is.
+	// There may be a further result set: then database/sql asks HasNextResultSet.
 	if r.single {
 		r.finish(&outcome{})
-	} else if it.endable {
-		it.readClock(1)
+	} else if it.split || it.endable {
+		it.readClock()
 	}
 }
 
@@ -350,9 +255,7 @@ func (r *rows) didNotReturn(returned *bool) {
 // is no further result set, which is what database/sql takes its absence for.
 func (r *rows) HasNextResultSet() bool {
 	if r.single {
-		if r.iteration != nil { // mostly it is over
-			r.finish(&outcome{})
-		}
+		r.finish(&outcome{}) // unless it is over, as it mostly is
 		return false
 	}
 	returned := false
@@ -361,8 +264,6 @@ func (r *rows) HasNextResultSet() bool {
 	returned = true
 	if !more {
 		r.finish(&outcome{})
-	} else if it := r.iteration; it != nil && (it.split || it.endable) {
-		it.readClock(1)
 	}
 	return more
 }
@@ -388,7 +289,7 @@ func (r *rows) NextResultSet() error {
 	switch err {
 	case nil:
 		if it.split || it.endable {
-			it.readClock(1)
+			it.readClock()
 		}
 	case io.EOF: //nolint:errorlint // database/sql compares it so
 		r.finish(&outcome{})
@@ -419,7 +320,7 @@ func (r *rows) Close() error {
 	err := r.raw.Close()
 	returned = true
 	if done != nil {
-		r.finish(&outcome{err: done, at: it.lastCall(), late: true})
+		r.finish(&outcome{err: done, at: it.last, late: true})
 	} else {
 		r.finish(&outcome{err: err})
 	}
@@ -450,11 +351,8 @@ func (r *rows) take(out *outcome) *iteration {
 	if it.inside {
 		out.err, out.class = nil, unwinding()
 	}
-	if it.listed && !out.late && it.count > it.lastRow {
-		it.judge(it.op.db.now(), 1)
-	}
-	out.consumer, out.doubt, out.returned = it.consumer, it.doubt, it.count
-	if length := it.end(out); it.split && !out.late && (it.exact || length >= consumerThreshold) {
+	out.consumer, out.returned = it.consumer, it.count
+	if length := it.end(out); it.split && !out.late {
 		it.watch(length)
 	}
 	return it
@@ -496,17 +394,11 @@ func (it *iteration) watch(length time.Duration) {
 
 // publish tells the task how far the rows are.
 func (it *iteration) publish() {
-	p := &it.published
-	p.last.Store(int64(it.last))
-	// A store costs more than a look.
-	for _, v := range [...]struct {
-		to   *atomic.Int64
-		from int64
-	}{{&p.lastRow, it.lastRow}, {&p.pace, int64(it.pace)}, {&p.consumer, int64(it.consumer)}, {&p.doubt, int64(it.doubt)}} {
-		if v.to.Load() != v.from {
-			v.to.Store(v.from)
-		}
+	it.published.count.Store(it.count)
+	if consumer := int64(it.consumer); it.published.consumer.Load() != consumer {
+		it.published.consumer.Store(consumer) // which costs more than to look
 	}
+	it.published.last.Store(int64(it.last))
 }
 
 // EndLeaked implements ledger.Leaker.
@@ -515,15 +407,13 @@ func (r *rows) EndLeaked() (ledger.Leak, bool) {
 		return ledger.Leak{}, false
 	}
 	it := r.iteration // which the rows keep, now that they cannot take it
-	p := &it.published
 	out := outcome{
 		late:     true,
-		consumer: time.Duration(p.consumer.Load()),
-		doubt:    time.Duration(p.doubt.Load()),
-		returned: p.count.Load(),
+		at:       time.Duration(it.published.last.Load()),
+		consumer: time.Duration(it.published.consumer.Load()),
+		returned: it.published.count.Load(),
 		leaked:   true,
 	}
-	out.at = lastCall(it.op.db.now, time.Duration(p.last.Load()), time.Duration(p.pace.Load()), out.returned-p.lastRow.Load())
 	it.end(&out)
 	return ledger.Leak{Summary: it.op.info.Summary, Rows: out.returned}, true
 }

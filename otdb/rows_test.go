@@ -31,7 +31,7 @@ func TestMetricsDoNotDependOnSampling(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				rows := must(db.QueryContext(ctx, "SELECT"))
 				read(t, rows, 40, 0)
-				fake.On(fakedb.RowsNext, 41, slow(time.Second)) // the clock is read behind that one
+				fake.On(fakedb.RowsNext, 41, slow(time.Second))
 				read(t, rows, 1, time.Minute)
 				cancel()
 				synctest.Wait()
@@ -55,13 +55,14 @@ func TestMetricsDoNotDependOnSampling(t *testing.T) {
 }
 
 // A consumer that puts rows together and works on many at once is slow rarely,
-// and for long. The first time is seen only when it has passed. A task is told
-// neither of a slow statement nor of time in its databases.
+// and for long. Without a task the first time is seen only when it has passed. A
+// task is told neither of a slow statement nor of time in its databases.
 func TestConsumerOfBatches(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		ledger *ledger.Ledger
-	}{{"task", ledger.New(nil, "task")}, {"no task", nil}} {
+		want   string
+	}{{"task", ledger.New(nil, "task"), "0"}, {"no task", nil, "0.05"}} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake := fakeOf(fakedb.Modern)
@@ -80,7 +81,7 @@ func TestConsumerOfBatches(t *testing.T) {
 				}
 				span := only(t, spans)
 				ends(t, span, 500*time.Millisecond, "")
-				if got := attributeOf(span, "otdb.driver.duration"); got != "0.05" {
+				if got := attributeOf(span, "otdb.driver.duration"); got != test.want {
 					t.Errorf("otdb.driver.duration is %s", got)
 				}
 				if got := test.ledger.Totals().Duration; got != 0 {
@@ -110,7 +111,7 @@ func TestConsumerThatBecomesSlow(t *testing.T) {
 		run := func(text string, fast int) string {
 			spans.Reset()
 			// Without a way for anybody else to end the rows: otherwise the clock is
-			// read more often.
+			// read behind each of them.
 			return query(must(db.QueryContext(context.Background(), text)), fast)
 		}
 		for i, step := range []struct {
@@ -163,102 +164,4 @@ func TestManyRowsAreNotWatched(t *testing.T) {
 			t.Error("the rows are still watched")
 		}
 	})
-}
-
-// A task is charged with the time of its database that is known to be that: a pause
-// where nobody looked is not, unless the driver turns out to be slow.
-func TestTimeInTheDatabasesOfATask(t *testing.T) {
-	const n = 60
-	upTo := func(last int, d time.Duration) func(int) time.Duration {
-		return func(row int) time.Duration {
-			if row <= last {
-				return 0
-			}
-			return d
-		}
-	}
-	at := func(one int, d time.Duration) func(int) time.Duration {
-		return func(row int) time.Duration {
-			if row == one {
-				return d
-			}
-			return 0
-		}
-	}
-	never := at(-1, 0)
-	for name, test := range map[string]struct {
-		driver, consumer func(row int) time.Duration // for a row, and behind it
-		want             time.Duration
-	}{
-		"slow driver":                        {upTo(0, time.Second), never, n * time.Second},
-		"slow consumer":                      {never, upTo(0, time.Second), 0},
-		"both":                               {upTo(0, time.Second), upTo(0, time.Second), n * time.Second},
-		"driver that becomes slow":           {upTo(44, time.Second), never, (n - 44) * time.Second},
-		"consumer that becomes slow":         {never, upTo(44, time.Second), 0},
-		"consumer that pauses":               {never, at(44, time.Second), 0},
-		"consumer that pauses at the end":    {never, at(59, time.Second), 0},
-		"consumer that pauses with few rows": {at(1, time.Second), at(3, time.Second), time.Second},
-		"driver that pauses":                 {at(44, time.Second), never, 0},
-		"driver that pauses with few rows":   {at(3, time.Second), never, time.Second},
-		"a pause of each":                    {at(8, time.Second), at(9, time.Second), time.Second},
-		"driver that is hardly slow later":   {at(55, 10*time.Microsecond), at(44, time.Hour), 20 * time.Microsecond},
-		"driver that pauses twice":           {func(row int) time.Duration { return at(44, time.Second)(row) + at(55, time.Second)(row) }, never, 2 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				fake := fakeOf(fakedb.Modern)
-				fake.Results = manyRows(n)
-				for row := 1; row <= n; row++ {
-					fake.On(fakedb.RowsNext, row, slow(test.driver(row)))
-				}
-				db, _ := observe(t, fake)
-				task := ledger.New(nil, "task")
-				rows := must(db.QueryContext(ledger.NewContext(t.Context(), task), "SELECT"))
-				for row := 1; rows.Next(); row++ {
-					time.Sleep(test.consumer(row))
-				}
-				if got := task.Totals(); got.Duration != test.want || got.Rows != n {
-					t.Errorf("the ledger has %d rows, %v, want %v", got.Rows, got.Duration, test.want)
-				}
-			})
-		})
-	}
-}
-
-// Rows that come quickly and are then left alone end when the driver was called
-// last, whether or not anybody looked then.
-func TestEndOfQuickRows(t *testing.T) {
-	const quick = time.Microsecond
-	for read := range 200 {
-		synctest.Test(t, func(t *testing.T) {
-			fake := fakeOf(fakedb.Modern)
-			fake.Results = manyRows(1000)
-			for row := 1; row <= 2*read; row++ {
-				fake.On(fakedb.RowsNext, row, slow(quick))
-			}
-			db, spans := observe(t, fake)
-			ctx, cancel := context.WithCancel(t.Context())
-			cancelled := must(db.QueryContext(ctx, "SELECT"))
-			for range read {
-				cancelled.Next()
-			}
-			time.Sleep(time.Hour)
-			cancel()
-			synctest.Wait()
-			ends(t, only(t, spans), time.Duration(read)*quick, "context.Canceled")
-
-			spans.Reset()
-			task := ledger.New(nil, "task")
-			leaked := must(db.QueryContext(ledger.NewContext(t.Context(), task), "SELECT"))
-			defer leaked.Close()
-			for range read {
-				leaked.Next()
-			}
-			time.Sleep(time.Hour)
-			if leaks := task.EndTask(); len(leaks) != 1 || leaks[0].Rows != int64(read) {
-				t.Errorf("leaks %v, want one of %d rows", leaks, read)
-			}
-			ends(t, only(t, spans), time.Duration(read)*quick, "")
-		})
-	}
 }

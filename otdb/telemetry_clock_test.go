@@ -168,8 +168,8 @@ func TestLateEndTakesNoReading(t *testing.T) {
 }
 
 // A row costs next to nothing: the clock is read for the call and the first rows,
-// and then once in a sample, which is smaller where something else than their
-// consumer may end the rows, and in a task has the gap behind it measured.
+// and then once in a sample. Only rows that something else than their consumer may
+// end are followed one by one, and in a task their consumer's pauses too.
 func TestReadingsOfTheClock(t *testing.T) {
 	plain := func(t *testing.T) context.Context { return context.Background() }
 	cancelable := func(t *testing.T) context.Context { return t.Context() }
@@ -191,9 +191,9 @@ func TestReadingsOfTheClock(t *testing.T) {
 		// The span reads it as well, when it starts and when it ends. Without
 		// one that does, two readings tell the length.
 		{"nobody else ends the rows", plain, one, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6, 256: 6, 257: 8}},
-		{"result sets", plain, several, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6}},
-		{"cancelable", cancelable, one, map[int]int{0: 2, 1: 4, 2: 5, 100: 23}},
-		{"task", inTask, one, map[int]int{0: 2, 1: 4, 2: 6, 100: 43}},
+		{"result sets", plain, several, map[int]int{0: 3, 1: 5, 2: 5, 128: 5, 129: 7}},
+		{"cancelable", cancelable, one, map[int]int{0: 2, 1: 4, 2: 5, 100: 103}},
+		{"task", inTask, one, map[int]int{0: 2, 1: 4, 2: 6, 100: 202}},
 		{"unsampled", unsampled, one, map[int]int{0: 2, 1: 2, 100: 2, 1000: 2}},
 	} {
 		for rows, want := range test.want {
