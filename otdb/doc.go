@@ -19,7 +19,8 @@
 // db.response.status_code and error.type at its end. otdb.driver.duration is
 // the time inside the driver, in seconds, where the consumer of the rows made
 // the span at least a millisecond longer than that. In a task it is exact, and
-// elsewhere for the call and the first rows; later ones are sampled.
+// elsewhere for the call, the first row and the consumer's pauses before the first
+// two rows, and from the first pause on that is seen to be long; others are sampled.
 //
 // A statement whose driver skips its fast path with driver.ErrSkip, as
 // go-sql-driver/mysql does with every one that has arguments, is one span too,

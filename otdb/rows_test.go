@@ -92,6 +92,42 @@ func TestConsumerOfBatches(t *testing.T) {
 	}
 }
 
+// Outside of tasks the pauses before the first two rows are measured, and from the
+// first long one on all others are. One behind the second row is where nobody looks.
+func TestPausesBeforeTheFirstRows(t *testing.T) {
+	const long = 10 * time.Millisecond
+	for _, test := range []struct {
+		name   string
+		pauses [4]time.Duration // before the call of Next with that index
+		want   string
+	}{
+		{"before the first", [4]time.Duration{long}, "0"},
+		{"before the second", [4]time.Duration{0, long}, "0"},
+		{"before the second and the end", [4]time.Duration{0, long, 0, long}, "0"},
+		{"before the third", [4]time.Duration{0, 0, long}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakeOf(fakedb.Modern)
+				fake.Results = manyRows(3)
+				db, spans := observe(t, fake)
+				rows := must(db.QueryContext(context.Background(), "SELECT"))
+				total := time.Duration(0)
+				for _, pause := range test.pauses {
+					time.Sleep(pause)
+					total += pause
+					rows.Next()
+				}
+				span := only(t, spans)
+				ends(t, span, total, "")
+				if got := attributeOf(span, "otdb.driver.duration"); got != test.want {
+					t.Errorf("otdb.driver.duration is %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
+}
+
 // A consumer that becomes slow behind the first rows is slow where nobody looks.
 // The next time of such a statement somebody does, until it comes quickly again.
 func TestConsumerThatBecomesSlow(t *testing.T) {
