@@ -111,6 +111,7 @@ type config struct {
 	// clock returns a monotonic reading, and timeAt the time of one; see time.go.
 	clock  func() time.Duration
 	timeAt func(reading time.Duration) time.Time
+	ticker *ticker
 
 	mistakes []error
 }
@@ -123,6 +124,7 @@ func newConfig(opts []Option) (*config, error) {
 		maxSummaries: defaultMaxSummaries,
 		clock:        monotonic,
 		timeAt:       monotonicTime,
+		ticker:       &ticks,
 	}
 	for _, o := range opts {
 		if o == nil {
