@@ -69,7 +69,7 @@ type descriptor struct {
 	startOptions []trace.SpanStartOption
 
 	// watched says that rows of such statements came slowly where nobody looked:
-	// see iteration.go.
+	// see rows.go.
 	watched atomic.Bool
 }
 

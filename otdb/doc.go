@@ -18,15 +18,9 @@
 // db.query.text, all known when the span starts so that samplers see them, and
 // db.response.status_code and error.type at its end. otdb.driver.duration is
 // the time inside the driver, in seconds, where the consumer of the rows made
-// the span at least a millisecond longer than that. It is exact for the call and the
-// first rows: in a task 16, elsewhere the first and the consumer's pauses before the
-// first two. Behind them a timer of the process, which runs while rows are read, tells
-// when a millisecond has passed: a long turn of the driver or of the consumer is right
-// to within that, and short ones in proportion. Where nobody but the consumer may end
-// the rows (a context that is never done, and no task), only from row 128 on; if rows
-// come slowly before, it is the next ones of such statements that are told exactly.
-// Rows that a context or a task ends were over with the driver's last call, to
-// within a millisecond too.
+// the span at least a millisecond longer than that. In a task it is exact, and
+// elsewhere for the call, the first row and the consumer's pauses before the first
+// two rows, and from the first pause on that is seen to be long; others are sampled.
 //
 // A statement whose driver skips its fast path with driver.ErrSkip, as
 // go-sql-driver/mysql does with every one that has arguments, is one span too,

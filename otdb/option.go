@@ -111,7 +111,6 @@ type config struct {
 	// clock returns a monotonic reading, and timeAt the time of one; see time.go.
 	clock  func() time.Duration
 	timeAt func(reading time.Duration) time.Time
-	ticker *ticker
 
 	mistakes []error
 }
@@ -124,7 +123,6 @@ func newConfig(opts []Option) (*config, error) {
 		maxSummaries: defaultMaxSummaries,
 		clock:        monotonic,
 		timeAt:       monotonicTime,
-		ticker:       &ticks,
 	}
 	for _, o := range opts {
 		if o == nil {

@@ -3,10 +3,31 @@ package otdb
 import (
 	"database/sql/driver"
 	"io"
+	"math"
 	"reflect"
 	"sync/atomic"
+	"time"
 
+	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+// What the consumer of rows takes between two calls of the driver, a gap, is
+// measured exactly before the first exactRows rows, and from the first time on that
+// it may have taken slowGap or longer: to such a consumer a reading of the clock
+// adds nothing. Otherwise one gap in sampledRows is measured and taken for the
+// others, so that a row costs next to nothing. Rows that turn out to have come
+// slowly where nobody looked have the next ones of such statements watched: all
+// of their gaps are measured.
+//
+// Rows that something else than their consumer may end (a context, a task) must
+// know when the driver was called last: behind each of them the clock is read. In a
+// task all gaps are measured: a pause that was missed would be told as a slow
+// statement, and as time that the task spent in its databases.
+const (
+	exactRows   = 2
+	sampledRows = 128
+	slowGap     = 10 * time.Microsecond
 )
 
 // rows are the rows of a query. The query's operation lasts as long as they do.
@@ -36,6 +57,96 @@ var (
 	_ ledger.Leaker = (*rows)(nil)
 )
 
+// iteration is what is known of rows while their operation lasts. It is the
+// larger part of them, and its connection uses it again for its next query; the
+// rows themselves may outlive it in the hands of a program that has them from
+// sql.Conn.Raw, and so are not used again.
+type iteration struct {
+	// What each row needs comes first, so that it is in one place in memory.
+	count   int64
+	nextRow int64 // the count at which the clock is read next
+	gap     bool  // what follows is a gap to be measured
+	// inside is set while the driver looks for the next row, and after that if
+	// it panicked.
+	inside bool
+
+	exact   bool // each further gap is to be measured too
+	split   bool // somebody wants to know the consumer's part
+	endable bool // something else than the consumer may end the rows
+	listed  bool // in the ledger of the task
+
+	last     time.Duration // reading after the last call of the driver, where the clock was read
+	lastRow  int64         // the count at that reading
+	consumer time.Duration // the gaps until gapRow
+	gapRow   int64         // the row behind the last gap that was measured
+	gapEnd   time.Duration // reading at the end of that gap
+
+	op   operation
+	conn *conn
+	tx   *tx // the transaction of the query
+
+	place     ledger.OpenRows
+	published struct{ count, consumer, last atomic.Int64 }
+}
+
+// newIteration returns an iteration for a query of c.
+func (c *conn) newIteration() *iteration {
+	it := c.spare
+	if it == nil {
+		it = new(iteration)
+	}
+	c.spare = nil
+	it.conn, it.tx = c, c.tx
+	return it
+}
+
+// release gives the iteration back to its connection. It must be called from
+// within a call of the driver, which database/sql makes one at a time, and when
+// nobody else can know of the iteration any more.
+func (it *iteration) release() {
+	c := it.conn
+	*it = iteration{} // an idle connection holds no span and no context
+	c.spare = it
+}
+
+// failed is called when the query has returned an error, or not at all.
+func (it *iteration) failed(err error, returned bool) {
+	it.op.finish(err, returned)
+	it.release()
+}
+
+// opened is called when the query has returned raw.
+func (it *iteration) opened(raw driver.Rows) driver.Rows {
+	op := &it.op
+	if raw == nil { // and no error: database/sql has an answer to that
+		op.finish(nil, true)
+		it.release()
+		return nil
+	}
+	it.split = op.recording || op.ledger != nil || op.db.cfg.slow > 0
+	it.endable = op.ledger != nil || op.ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
+	if it.split || it.endable {
+		it.last = op.db.now()
+		it.gap = it.split
+		it.exact = it.split && (op.ledger != nil || op.watched.Load())
+		it.nextRow = 1
+	} else {
+		it.nextRow = math.MaxInt64
+	}
+	if op.db.cfg.untilReturn {
+		op.report(&outcome{returned: unknown, affected: unknown})
+		op.reported = true
+	}
+	_, further := raw.(driver.RowsNextResultSet)
+	r := &rows{raw: raw, iteration: it, single: !further}
+	if op.ledger != nil {
+		it.published.last.Store(int64(it.last))
+		it.listed = true
+		op.ledger.Open(&it.place, r)
+	}
+	return r.shaped()
+}
+
 // Columns implements driver.Rows.
 func (r *rows) Columns() []string {
 	returned := false
@@ -55,21 +166,72 @@ func (r *rows) Next(dest []driver.Value) error {
 		return r.raw.Next(dest)
 	}
 	it.enter()
-	it.inside = true
 	err := r.raw.Next(dest)
-	it.inside = false
 	if err != nil {
 		r.exhausted(err)
 		return err
 	}
-	if it.leave() {
-		it.endOfDriversTurn()
-	}
+	it.leave()
 	return nil
+}
+
+// enter is called before the driver is asked for the next row.
+func (it *iteration) enter() {
+	if it.gap {
+		it.closeGap()
+	}
+	it.inside = true
+}
+
+// leave is called when the driver has given a row.
+func (it *iteration) leave() {
+	it.inside = false
+	it.count++
+	if it.count >= it.nextRow {
+		it.readClock()
+	}
+}
+
+// readClock is called after a call of the driver.
+func (it *iteration) readClock() {
+	now := it.op.db.now()
+	passed := it.count - it.lastRow
+	if measured := passed == 1 && it.gapRow == it.lastRow; !measured && now-it.last >= slowGap*time.Duration(max(1, passed)) {
+		it.exact = true // the consumer may have been slow
+	}
+	it.last, it.lastRow = now, it.count
+	it.gap = it.split && (it.exact || it.count < exactRows || it.count-it.gapRow >= sampledRows)
+	if it.endable || it.exact || it.count+1 < exactRows {
+		it.nextRow = it.count + 1
+	} else {
+		it.nextRow = it.count + sampledRows
+	}
+	if it.listed { // and so endable: the clock is read behind every row
+		it.publish()
+	}
+}
+
+// closeGap is called before a call of the driver. Gaps that were not measured
+// are taken to have been like this one.
+func (it *iteration) closeGap() {
+	it.gap = false
+	now := it.op.db.now()
+	took := now - it.last
+	if took >= slowGap {
+		it.exact = true
+		it.nextRow = it.count + 1 // and not at the end of the sample
+	}
+	if skipped := it.count - it.gapRow - 1; skipped > 0 {
+		it.consumer += min(it.last-it.gapEnd, took*time.Duration(skipped))
+	}
+	it.consumer += took
+	it.gapRow, it.gapEnd = it.count, now
 }
 
 // exhausted is called when raw has no further row, for whatever reason.
 func (r *rows) exhausted(err error) {
+	it := r.iteration
+	it.inside = false
 	if err != io.EOF { //nolint:errorlint // database/sql compares it so
 		r.finish(&outcome{err: err})
 		return
@@ -77,6 +239,8 @@ func (r *rows) exhausted(err error) {
 	// There may be a further result set: then database/sql asks HasNextResultSet.
 	if r.single {
 		r.finish(&outcome{})
+	} else if it.split || it.endable {
+		it.readClock()
 	}
 }
 
@@ -100,8 +264,6 @@ func (r *rows) HasNextResultSet() bool {
 	returned = true
 	if !more {
 		r.finish(&outcome{})
-	} else if it := r.iteration; it != nil {
-		it.endOfSet()
 	}
 	return more
 }
@@ -117,8 +279,8 @@ func (r *rows) NextResultSet() error {
 	if it == nil {
 		return next.NextResultSet()
 	}
-	if it.split {
-		it.consumed(it.op.db.now())
+	if it.gap {
+		it.closeGap()
 	}
 	returned := false
 	defer r.didNotReturn(&returned)
@@ -126,8 +288,9 @@ func (r *rows) NextResultSet() error {
 	returned = true
 	switch err {
 	case nil:
-		it.endOfSet()
-		it.begin()
+		if it.split || it.endable {
+			it.readClock()
+		}
 	case io.EOF: //nolint:errorlint // database/sql compares it so
 		r.finish(&outcome{})
 	default:
@@ -149,15 +312,15 @@ func (r *rows) Close() error {
 	if done == nil && it.tx != nil {
 		done = it.tx.ctx.Err()
 	}
-	if done == nil {
-		it.enter()
+	if it.gap && done == nil {
+		it.closeGap()
 	}
 	returned := false
 	defer r.didNotReturn(&returned)
 	err := r.raw.Close()
 	returned = true
 	if done != nil {
-		r.finish(&outcome{err: done, at: it.lastTurn(), late: true})
+		r.finish(&outcome{err: done, at: it.last, late: true})
 	} else {
 		r.finish(&outcome{err: err})
 	}
@@ -188,11 +351,54 @@ func (r *rows) take(out *outcome) *iteration {
 	if it.inside {
 		out.err, out.class = nil, unwinding()
 	}
-	it.account(out)
+	out.consumer, out.returned = it.consumer, it.count
 	if length := it.end(out); it.split && !out.late {
 		it.watch(length)
 	}
 	return it
+}
+
+// end is called once, by whoever has taken the operation's end. It returns the
+// length of the operation.
+func (it *iteration) end(out *outcome) (length time.Duration) {
+	out.affected = unknown
+	if !it.op.reported {
+		return it.op.end(out)
+	}
+	length = it.op.length(out)
+	if it.op.ledger != nil {
+		it.op.account(out, length)
+	}
+	if out.err != nil {
+		errs.Remember(out.err)
+	}
+	return length
+}
+
+// watch has the next rows of such statements watched if these came slowly where
+// nobody looked, and no longer if they came quickly while they were.
+func (it *iteration) watch(length time.Duration) {
+	d := it.op.descriptor
+	slow := func(d time.Duration, rows int64) bool {
+		return d >= consumerThreshold && d >= slowGap*time.Duration(rows)
+	}
+	switch {
+	case length >= consumerThreshold && it.count > it.gapRow:
+		if slow(it.op.db.now()-it.gapEnd, it.count-it.gapRow) {
+			d.watched.Store(true)
+		}
+	case it.exact && d.watched.Load() && !slow(length, it.count):
+		d.watched.Store(false)
+	}
+}
+
+// publish tells the task how far the rows are.
+func (it *iteration) publish() {
+	it.published.count.Store(it.count)
+	if consumer := int64(it.consumer); it.published.consumer.Load() != consumer {
+		it.published.consumer.Store(consumer) // which costs more than to look
+	}
+	it.published.last.Store(int64(it.last))
 }
 
 // EndLeaked implements ledger.Leaker.
@@ -201,8 +407,13 @@ func (r *rows) EndLeaked() (ledger.Leak, bool) {
 		return ledger.Leak{}, false
 	}
 	it := r.iteration // which the rows keep, now that they cannot take it
-	out := outcome{late: true, leaked: true}
-	it.accountLeaked(&out)
+	out := outcome{
+		late:     true,
+		at:       time.Duration(it.published.last.Load()),
+		consumer: time.Duration(it.published.consumer.Load()),
+		returned: it.published.count.Load(),
+		leaked:   true,
+	}
 	it.end(&out)
 	return ledger.Leak{Summary: it.op.info.Summary, Rows: out.returned}, true
 }

@@ -4,10 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/fakedb"
+	"github.com/taskspan/taskspan/internal/ledger"
 )
 
 // tickingDriver is SQLite's driver, each of whose calls takes a millisecond on
@@ -157,5 +164,67 @@ func TestLateEndTakesNoReading(t *testing.T) {
 	}
 	if before := o.sinceStart(&outcome{late: true}); before != 0 {
 		t.Errorf("an end before the start is %v after it", before)
+	}
+}
+
+// A row costs next to nothing: the clock is read for the call and the first rows,
+// and then once in a sample. Only rows that something else than their consumer may
+// end are followed one by one, and in a task their consumer's pauses too.
+func TestReadingsOfTheClock(t *testing.T) {
+	plain := func(t *testing.T) context.Context { return context.Background() }
+	cancelable := func(t *testing.T) context.Context { return t.Context() }
+	inTask := func(t *testing.T) context.Context {
+		return ledger.NewContext(context.Background(), ledger.New(nil, "task"))
+	}
+	unsampled := func(t *testing.T) context.Context {
+		return trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1},
+		}))
+	}
+	const one, several = fakedb.Modern &^ fakedb.RowsNextResultSet, fakedb.Modern | fakedb.RowsNextResultSet
+	for _, test := range []struct {
+		name  string
+		ctx   func(*testing.T) context.Context
+		shape fakedb.Shape
+		want  map[int]int // readings by the number of rows
+	}{
+		// The span reads it as well, when it starts and when it ends. Without
+		// one that does, two readings tell the length.
+		{"nobody else ends the rows", plain, one, map[int]int{0: 2, 1: 4, 2: 4, 128: 4, 129: 6, 256: 6, 257: 8}},
+		{"result sets", plain, several, map[int]int{0: 3, 1: 5, 2: 5, 128: 5, 129: 7}},
+		{"cancelable", cancelable, one, map[int]int{0: 2, 1: 4, 2: 5, 100: 103}},
+		{"task", inTask, one, map[int]int{0: 2, 1: 4, 2: 6, 100: 202}},
+		{"unsampled", unsampled, one, map[int]int{0: 2, 1: 2, 100: 2, 1000: 2}},
+	} {
+		for rows, want := range test.want {
+			// In a bubble no query is long, however busy the machine is.
+			synctest.Test(t, func(t *testing.T) {
+				readings := 0
+				set := fakedb.ResultSet{Columns: []string{"id"}, Rows: slices.Repeat([][]driver.Value{{int64(1)}}, rows)}
+				fake := &fakedb.DB{Shape: test.shape, Results: func(string) []fakedb.ResultSet { return []fakedb.ResultSet{set} }}
+				provider := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())))
+				db := OpenDB(fake.Connector(), WithOperations(0), WithTracerProvider(provider), withClock(func() time.Duration {
+					readings++
+					return monotonic()
+				}))
+				got, err := db.QueryContext(test.ctx(t), "SELECT")
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := 0
+				for got.Next() {
+					n++
+				}
+				if err := got.Close(); err != nil || n != rows {
+					t.Errorf("%d rows, %v", n, err)
+				}
+				if readings != want {
+					t.Errorf("%s, %d rows: %d readings, want %d", test.name, rows, readings, want)
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 	}
 }
