@@ -9,6 +9,7 @@ GOLANGCI      := v2.15.0
 GOVULNCHECK   := v1.9.0
 TOOLS         ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/taskspan/bin
 JOBS          ?= 2
+NEXT_GO       ?= go1.27.4
 FUZZTIME      ?= 10s
 BENCHFLAGS    ?=
 
@@ -39,6 +40,10 @@ test: ## test every module that needs no Docker, with the race detector and the 
 	$(MAKE) --no-print-directory cover || status=1; \
 	($(call each,$(NESTED),$(GO) test -race -count=1 ./...)) || status=1; \
 	exit $$status
+
+.PHONY: next
+next: ## test what a newer Go than go.mod's sees of otdb (NEXT_GO, which go fetches)
+	@$(ALONE) GOTOOLCHAIN=$(NEXT_GO) $(GO) test ./otdb ./internal/fakedb
 
 .PHONY: allocs
 allocs: ## test the allocation budgets, which the race detector would spoil

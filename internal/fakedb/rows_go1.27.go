@@ -29,7 +29,7 @@ func (s columnScanner) NextRow() error {
 }
 
 // ScanColumn implements driver.RowsColumnScanner.
-func (s columnScanner) ScanColumn(_ driver.ScanContext, i int, dest any) error {
+func (s columnScanner) ScanColumn(scanCtx driver.ScanContext, i int, dest any) error {
 	if !s.r.db.Plain {
 		if handled, err := s.r.call(RowsScanColumn, fmt.Sprintf("%d %T", i, dest)); handled {
 			return err
@@ -38,12 +38,7 @@ func (s columnScanner) ScanColumn(_ driver.ScanContext, i int, dest any) error {
 	if s.r.row == 0 {
 		return sql.ErrNoRows
 	}
-	v, ok := dest.(*any)
-	if !ok {
-		return fmt.Errorf("fakedb: cannot scan into a %T", dest)
-	}
-	*v = s.r.sets[s.r.set].Rows[s.r.row-1][i]
-	return nil
+	return sql.ConvertAssign(scanCtx, dest, s.r.sets[s.r.set].Rows[s.r.row-1][i])
 }
 
 // shaped returns the type for the database's shape. The optional interfaces
