@@ -34,8 +34,7 @@ const (
 //
 // Like every driver.Rows they are used by one goroutine at a time. A task that
 // ends while they are open ends their operation from another goroutine: it
-// takes the operation's end with ended, and reads only what is published
-// atomically.
+// takes the operation's end with ended, and reads only what is published.
 type rows struct {
 	raw driver.Rows
 	// iteration is nil once the operation was ended by a call of these rows:
@@ -86,7 +85,24 @@ type iteration struct {
 	tx   *tx // the transaction of the query
 
 	place     ledger.OpenRows
-	published struct{ count, consumer, last atomic.Int64 }
+	published published
+}
+
+// progress is how far rows are.
+type progress struct {
+	count    int64
+	last     time.Duration
+	consumer time.Duration
+}
+
+// published is the progress that the task may read. The rows write to the one that is
+// not the latest, and then make it that. They do not begin to once the task has taken
+// their end, so that at most one more is on its way then: none is written to while the
+// task reads it.
+type published struct {
+	progress [2]progress
+	latest   atomic.Uint32
+	ended    *atomic.Bool // of the rows
 }
 
 // newIteration returns an iteration for a query of c.
@@ -123,8 +139,11 @@ func (it *iteration) opened(raw driver.Rows) driver.Rows {
 		it.release()
 		return nil
 	}
-	it.split = op.recording || op.ledger != nil || op.db.cfg.slow > 0
-	it.endable = op.ledger != nil || op.ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
+	it.split, it.endable = op.ledger != nil, op.ledger != nil
+	if !op.db.cfg.untilReturn { // otherwise the span and the metrics are over
+		it.split = it.split || op.recording || op.db.cfg.slow > 0
+		it.endable = it.endable || op.ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
+	}
 	if it.split || it.endable {
 		it.last = op.db.now()
 		it.gap = it.split
@@ -140,8 +159,9 @@ func (it *iteration) opened(raw driver.Rows) driver.Rows {
 	_, further := raw.(driver.RowsNextResultSet)
 	r := &rows{raw: raw, iteration: it, single: !further}
 	if op.ledger != nil {
-		it.published.last.Store(int64(it.last))
 		it.listed = true
+		it.published.ended = &r.ended
+		it.publish()
 		op.ledger.Open(&it.place, r)
 	}
 	return r.shaped()
@@ -394,11 +414,13 @@ func (it *iteration) watch(length time.Duration) {
 
 // publish tells the task how far the rows are.
 func (it *iteration) publish() {
-	it.published.count.Store(it.count)
-	if consumer := int64(it.consumer); it.published.consumer.Load() != consumer {
-		it.published.consumer.Store(consumer) // which costs more than to look
+	p := &it.published
+	if p.ended.Load() {
+		return
 	}
-	it.published.last.Store(int64(it.last))
+	next := p.latest.Load() ^ 1
+	p.progress[next] = progress{it.count, it.last, it.consumer}
+	p.latest.Store(next)
 }
 
 // EndLeaked implements ledger.Leaker.
@@ -407,13 +429,8 @@ func (r *rows) EndLeaked() (ledger.Leak, bool) {
 		return ledger.Leak{}, false
 	}
 	it := r.iteration // which the rows keep, now that they cannot take it
-	out := outcome{
-		late:     true,
-		at:       time.Duration(it.published.last.Load()),
-		consumer: time.Duration(it.published.consumer.Load()),
-		returned: it.published.count.Load(),
-		leaked:   true,
-	}
+	latest := it.published.progress[it.published.latest.Load()]
+	out := outcome{late: true, at: latest.last, consumer: latest.consumer, returned: latest.count, leaked: true}
 	it.end(&out)
 	return ledger.Leak{Summary: it.op.info.Summary, Rows: out.returned}, true
 }
