@@ -216,8 +216,11 @@ func (it *iteration) leave() {
 func (it *iteration) readClock() {
 	now := it.op.db.now()
 	passed := it.count - it.lastRow
-	if measured := passed == 1 && it.gapRow == it.lastRow; !measured && now-it.last >= slowGap*time.Duration(max(1, passed)) {
+	if measured := passed <= 1 && it.gapRow == it.lastRow; !measured && now-it.last >= slowGap*time.Duration(max(1, passed)) {
 		it.exact = true // the consumer may have been slow
+		if it.split && slowly(now-it.last, passed) {
+			it.op.watched.Store(true) // and what it took is the driver's now
+		}
 	}
 	it.last, it.lastRow = now, it.count
 	it.gap = it.split && (it.exact || it.count < exactRows || it.count-it.gapRow >= sampledRows)
@@ -398,18 +401,21 @@ func (it *iteration) end(out *outcome) (length time.Duration) {
 // watch has the next rows of such statements watched if these came slowly where
 // nobody looked, and no longer if they came quickly while they were.
 func (it *iteration) watch(length time.Duration) {
-	d := it.op.descriptor
-	slow := func(d time.Duration, rows int64) bool {
-		return d >= consumerThreshold && d >= slowGap*time.Duration(rows)
-	}
+	watched := &it.op.watched
 	switch {
 	case length >= consumerThreshold && it.count > it.gapRow:
-		if slow(it.op.db.now()-it.gapEnd, it.count-it.gapRow) {
-			d.watched.Store(true)
+		if slowly(it.op.db.now()-it.gapEnd, it.count-it.gapRow) {
+			watched.Store(true)
 		}
-	case it.exact && d.watched.Load() && !slow(length, it.count):
-		d.watched.Store(false)
+	case it.exact && watched.Load() && !slowly(length, it.count):
+		watched.Store(false)
 	}
+}
+
+// slowly reports whether rows came so slowly that their consumer may have made the
+// operation longer than a span tells without a word.
+func slowly(took time.Duration, rows int64) bool {
+	return took >= consumerThreshold && took >= slowGap*time.Duration(rows)
 }
 
 // publish tells the task how far the rows are.

@@ -2,7 +2,6 @@ package otdb_test
 
 import (
 	"context"
-	"database/sql"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,49 +127,72 @@ func TestPausesBeforeTheFirstRows(t *testing.T) {
 	}
 }
 
-// A consumer that becomes slow behind the first rows is slow where nobody looks.
-// The next time of such a statement somebody does, until it comes quickly again.
+// A consumer that becomes slow behind the first rows is slow where nobody looks, or
+// where it is seen once it has been. The next time of such a statement somebody does,
+// until it comes quickly again.
 func TestConsumerThatBecomesSlow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fake := fakeOf(fakedb.Modern)
-		fake.Results = manyRows(50)
-		db, spans := observe(t, fake)
-		query := func(rows *sql.Rows, fast int) (inDriver string) {
-			read(t, rows, fast, 0)
-			read(t, rows, 50-fast, 10*time.Millisecond)
-			if rows.Next() {
-				t.Error("a row too many")
-			}
-			ends(t, only(t, spans), time.Duration(50-fast)*10*time.Millisecond, "")
-			return attributeOf(spans.Ended()[0], "otdb.driver.duration")
-		}
-		run := func(text string, fast int) string {
-			spans.Reset()
-			// Without a way for anybody else to end the rows: otherwise the clock is
-			// read behind each of them.
-			return query(must(db.QueryContext(context.Background(), text)), fast)
-		}
-		for i, step := range []struct {
-			text string
-			fast int
-			want string
-		}{
-			{"SELECT", 0, "0"},  // slow from the first row on
-			{"SELECT", 2, ""},   // not seen, and so taken for the driver's
-			{"SELECT", 2, "0"},  // watched
-			{"SELECT", 49, "0"}, // still
-			{"SELECT", 2, "0"},
-			{"SELECT", 50, ""},          // quick, all of it the driver's
-			{"SELECT", 3, ""},           // not watched any more
-			{"SELECT a FROM b", 3, ""},  // nor was this one
-			{"SELECT", 3, "0"},          // but now that one is again
-			{"SELECT a FROM b", 3, "0"}, // and so is this one
-		} {
-			if got := run(step.text, step.fast); got != step.want {
-				t.Errorf("step %d: otdb.driver.duration is %q, want %q", i, got, step.want)
-			}
-		}
-	})
+	type step struct {
+		text   string
+		fast   int // the rows before
+		pauses int
+		want   string
+	}
+	background := func(*testing.T) context.Context { return context.Background() }
+	for name, test := range map[string]struct {
+		ctx   func(*testing.T) context.Context
+		rows  int
+		steps []step
+	}{
+		"nobody else ends the rows": {background, 50, []step{
+			{"SELECT", 0, 50, "0"}, // slow from the first row on
+			{"SELECT", 2, 48, ""},  // not seen, and so taken for the driver's
+			{"SELECT", 2, 48, "0"}, // watched
+			{"SELECT", 49, 1, "0"}, // still
+			{"SELECT", 2, 48, "0"},
+			{"SELECT", 50, 0, ""},           // quick, all of it the driver's
+			{"SELECT", 3, 47, ""},           // not watched any more
+			{"SELECT a FROM b", 3, 47, ""},  // nor was this one
+			{"SELECT", 3, 47, "0"},          // but now that one is again
+			{"SELECT a FROM b", 3, 47, "0"}, // and so is this one
+		}},
+		"nobody else ends the rows, many": {background, 1000, []step{
+			{"SELECT", 100, 1, ""}, // once, and seen some rows later
+			{"SELECT", 100, 1, "0"},
+			{"SELECT", 900, 1, "0"},
+			{"SELECT", 1000, 0, ""},
+			{"SELECT", 900, 1, ""},
+			{"SELECT", 900, 1, "0"},
+		}},
+		"cancellable": {func(t *testing.T) context.Context { return t.Context() }, 50, []step{
+			{"SELECT", 2, 1, ""}, // once, and seen with the next row
+			{"SELECT", 2, 1, "0"},
+			{"SELECT", 50, 0, ""},
+			{"SELECT", 2, 48, "0"}, // the first is taken to have been like the others
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakeOf(fakedb.Modern)
+				fake.Results = manyRows(test.rows)
+				db, spans := observe(t, fake)
+				for i, step := range test.steps {
+					spans.Reset()
+					rows := must(db.QueryContext(test.ctx(t), step.text))
+					read(t, rows, step.fast, 0)
+					read(t, rows, step.pauses, 10*time.Millisecond)
+					read(t, rows, test.rows-step.fast-step.pauses, 0)
+					if rows.Next() {
+						t.Error("a row too many")
+					}
+					span := only(t, spans)
+					ends(t, span, time.Duration(step.pauses)*10*time.Millisecond, "")
+					if got := attributeOf(span, "otdb.driver.duration"); got != step.want {
+						t.Errorf("step %d: otdb.driver.duration is %q, want %q", i, got, step.want)
+					}
+				}
+			})
+		})
+	}
 }
 
 // Many rows that come quickly are not watched for long, however long they take
