@@ -61,6 +61,20 @@ var (
 // rows themselves may outlive it in the hands of a program that has them from
 // sql.Conn.Raw, and so are not used again.
 type iteration struct {
+	turns
+
+	op   operation
+	conn *conn
+	tx   *tx // the transaction of the query
+
+	// What there is only in a task.
+	place     ledger.OpenRows
+	published published
+}
+
+// turns are what an iteration knows of the turns that the driver and the consumer of
+// the rows take.
+type turns struct {
 	// What each row needs comes first, so that it is in one place in memory.
 	count   int64
 	nextRow int64 // the count at which the clock is read next
@@ -79,13 +93,6 @@ type iteration struct {
 	consumer time.Duration // the gaps until gapRow
 	gapRow   int64         // the row behind the last gap that was measured
 	gapEnd   time.Duration // reading at the end of that gap
-
-	op   operation
-	conn *conn
-	tx   *tx // the transaction of the query
-
-	place     ledger.OpenRows
-	published published
 }
 
 // progress is how far rows are.
@@ -121,7 +128,12 @@ func (c *conn) newIteration() *iteration {
 // nobody else can know of the iteration any more.
 func (it *iteration) release() {
 	c := it.conn
-	*it = iteration{} // an idle connection holds no span and no context
+	// An idle connection holds no span and no context.
+	if it.listed {
+		*it = iteration{}
+	} else {
+		it.turns, it.op, it.conn, it.tx = turns{}, operation{}, nil, nil
+	}
 	c.spare = it
 }
 
