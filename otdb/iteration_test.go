@@ -111,7 +111,7 @@ func without(lines []string, suffixes ...string) (kept []string) {
 func TestIdleConnectionHoldsNoContext(t *testing.T) {
 	type key struct{}
 	failing := errors.New("no such table")
-	for name, fault := range map[string]error{"rows": nil, "error": failing, "skipped": driver.ErrSkip} {
+	for name, fault := range map[string]error{"rows": nil, "transaction": nil, "error": failing, "skipped": driver.ErrSkip} {
 		t.Run(name, func(t *testing.T) {
 			fake := fakeOf(fakedb.Modern)
 			fake.Results = manyRows(1)
@@ -121,7 +121,16 @@ func TestIdleConnectionHoldsNoContext(t *testing.T) {
 			}
 			held := func() weak.Pointer[[16]string] {
 				value := new([16]string)
-				_, err := readAllQuietly(db.QueryContext(context.WithValue(context.Background(), key{}, value), "SELECT"))
+				ctx := context.WithValue(context.Background(), key{}, value)
+				if name == "transaction" {
+					tx := must(db.BeginTx(ctx, nil))
+					_, err := readAllQuietly(tx.QueryContext(context.Background(), "SELECT"))
+					if err := errors.Join(err, tx.Commit()); err != nil {
+						t.Fatal(err)
+					}
+					return weak.Make(value)
+				}
+				_, err := readAllQuietly(db.QueryContext(ctx, "SELECT"))
 				if fault == failing && !errors.Is(err, failing) || fault != failing && err != nil {
 					t.Fatal(err)
 				}

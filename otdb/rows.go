@@ -21,9 +21,10 @@ import (
 // of their gaps are measured.
 //
 // Rows that something else than their consumer may end (a context, a task) must
-// know when the driver was called last: behind each of them the clock is read. In a
-// task all gaps are measured: a pause that was missed would be told as a slow
-// statement, and as time that the task spent in its databases.
+// know when the driver was called last, unless all that is told of them was told when
+// the query returned: behind each of them the clock is read. In a task all gaps are
+// measured: a pause that was missed would be told as a slow statement, and as time
+// that the task spent in its databases.
 const (
 	exactRows   = 2
 	sampledRows = 128
@@ -83,10 +84,12 @@ type turns struct {
 	// it panicked.
 	inside bool
 
-	exact   bool // each further gap is to be measured too
-	split   bool // somebody wants to know the consumer's part
-	endable bool // something else than the consumer may end the rows
-	listed  bool // in the ledger of the task
+	exact    bool // each further gap is to be measured too
+	measured bool // a gap was, since the clock was read behind a call of the driver
+	paused   bool // a long gap was seen, or what may have been one
+	split    bool // somebody wants to know the consumer's part
+	endable  bool // something else than the consumer may end the rows, to somebody's interest
+	listed   bool // in the ledger of the task
 
 	last     time.Duration // reading after the last call of the driver, where the clock was read
 	lastRow  int64         // the count at that reading
@@ -228,12 +231,14 @@ func (it *iteration) leave() {
 func (it *iteration) readClock() {
 	now := it.op.db.now()
 	passed := it.count - it.lastRow
-	if measured := passed <= 1 && it.gapRow == it.lastRow; !measured && now-it.last >= slowGap*time.Duration(max(1, passed)) {
+	if !(it.measured && passed <= 1) && now-it.last >= slowGap*time.Duration(max(1, passed)) {
 		it.exact = true // the consumer may have been slow
 		if it.split && slowly(now-it.last, passed) {
+			it.paused = true
 			it.op.watched.Store(true) // and what it took is the driver's now
 		}
 	}
+	it.measured = false
 	it.last, it.lastRow = now, it.count
 	it.gap = it.split && (it.exact || it.count < exactRows || it.count-it.gapRow >= sampledRows)
 	if it.endable || it.exact || it.count+1 < exactRows {
@@ -249,9 +254,12 @@ func (it *iteration) readClock() {
 // closeGap is called before a call of the driver. Gaps that were not measured
 // are taken to have been like this one.
 func (it *iteration) closeGap() {
-	it.gap = false
+	it.gap, it.measured = false, true
 	now := it.op.db.now()
 	took := now - it.last
+	if took >= consumerThreshold {
+		it.paused = true
+	}
 	if took >= slowGap {
 		it.exact = true
 		it.nextRow = it.count + 1 // and not at the end of the sample
@@ -400,8 +408,8 @@ func (it *iteration) end(out *outcome) (length time.Duration) {
 	if !it.op.reported {
 		return it.op.end(out)
 	}
-	length = it.op.length(out)
 	if it.op.ledger != nil {
+		length = it.op.length(out)
 		it.op.account(out, length)
 	}
 	if out.err != nil {
@@ -411,7 +419,7 @@ func (it *iteration) end(out *outcome) (length time.Duration) {
 }
 
 // watch has the next rows of such statements watched if these came slowly where
-// nobody looked, and no longer if they came quickly while they were.
+// nobody looked, and no longer if their consumer was quick while they were.
 func (it *iteration) watch(length time.Duration) {
 	watched := &it.op.watched
 	switch {
@@ -419,7 +427,7 @@ func (it *iteration) watch(length time.Duration) {
 		if slowly(it.op.db.now()-it.gapEnd, it.count-it.gapRow) {
 			watched.Store(true)
 		}
-	case it.exact && watched.Load() && !slowly(length, it.count):
+	case it.exact && watched.Load() && !it.paused && !slowly(it.consumer, it.count):
 		watched.Store(false)
 	}
 }

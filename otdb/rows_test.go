@@ -195,6 +195,82 @@ func TestConsumerThatBecomesSlow(t *testing.T) {
 	}
 }
 
+// Once a pause was seen where it could not be told, statements are watched as long as
+// their consumer pauses, however many rows there are besides, and wherever it does.
+func TestPauseAmongManyRows(t *testing.T) {
+	sets := func(n ...int) (sets []fakedb.ResultSet) {
+		for _, n := range n {
+			sets = append(sets, manyRows(n)("")...)
+		}
+		return sets
+	}
+	const long = 10 * time.Millisecond
+	for name, test := range map[string]struct {
+		sets   []fakedb.ResultSet
+		after  int // rows
+		pauses [4]time.Duration
+		want   [4]string
+	}{
+		"1001 rows":              {sets(1001), 900, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
+		"5000 rows":              {sets(5000), 4900, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
+		"quick for once":         {sets(5000), 4900, [4]time.Duration{long, 0, long, long}, [4]string{"", "", "", "0"}},
+		"short of a millisecond": {sets(200), 100, [4]time.Duration{long / 20, long, long, long}, [4]string{"", "", "0", "0"}},
+		"between sets":           {sets(130, 300), 130, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
+		"between sets, measured": {sets(129, 300), 129, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
+	} {
+		for how, ctx := range map[string]func(*testing.T) context.Context{
+			"background":  func(*testing.T) context.Context { return context.Background() },
+			"cancellable": func(t *testing.T) context.Context { return t.Context() },
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					fake := fakeOf(fakedb.Modern)
+					fake.Results = func(string) []fakedb.ResultSet { return test.sets }
+					db, spans := observe(t, fake)
+					for i, pause := range test.pauses {
+						spans.Reset()
+						rows := must(db.QueryContext(ctx(t), "SELECT"))
+						read(t, rows, test.after, 0)
+						if len(test.sets) > 1 && rows.Next() {
+							t.Fatal("a row too many")
+						}
+						time.Sleep(pause)
+						for more := true; more; more = rows.NextResultSet() {
+							for rows.Next() {
+							}
+						}
+						span := only(t, spans)
+						ends(t, span, pause, "")
+						if got := attributeOf(span, "otdb.driver.duration"); got != test.want[i] {
+							t.Errorf("run %d: otdb.driver.duration is %q, want %q", i, got, test.want[i])
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// Nor need any of the pauses be long.
+func TestShortPausesOfManyRows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeOf(fakedb.Modern)
+		fake.Results = manyRows(100)
+		db, spans := observe(t, fake)
+		for i, want := range []string{"", "0", "0"} {
+			spans.Reset()
+			rows := must(db.QueryContext(context.Background(), "SELECT"))
+			read(t, rows, 2, 0)
+			read(t, rows, 98, 200*time.Microsecond)
+			for rows.Next() {
+			}
+			if got := attributeOf(only(t, spans), "otdb.driver.duration"); got != want {
+				t.Errorf("run %d: otdb.driver.duration is %q, want %q", i, got, want)
+			}
+		}
+	})
+}
+
 // Many rows that come quickly are not watched for long, however long they take
 // in all.
 func TestManyRowsAreNotWatched(t *testing.T) {

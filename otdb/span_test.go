@@ -425,6 +425,27 @@ func TestLeakedRows(t *testing.T) {
 	})
 }
 
+// Rows that nobody has begun to read when their task ends were over when the query
+// returned.
+func TestRowsLeakedUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := fakeOf(fakedb.Modern)
+		fake.On(fakedb.ConnQueryContext, 1, slow(time.Second))
+		db, spans := observe(t, fake)
+		l := ledger.New(nil, "task")
+		rows := must(db.QueryContext(ledger.NewContext(t.Context(), l), "SELECT"))
+		defer rows.Close()
+		time.Sleep(time.Minute)
+		if leaks := l.EndTask(); len(leaks) != 1 || leaks[0].Rows != 0 {
+			t.Errorf("leaks: %+v", leaks)
+		}
+		ends(t, only(t, spans), time.Second, "")
+		if got := l.Totals(); got.Duration != time.Second {
+			t.Errorf("the ledger has %+v", got)
+		}
+	})
+}
+
 // TestLeakedRowsRace ends a task while other goroutines read and close its rows.
 func TestLeakedRowsRace(t *testing.T) {
 	rec := &recorder{}
