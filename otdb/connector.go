@@ -5,6 +5,8 @@ import (
 	"database/sql/driver"
 	"io"
 	"sync"
+
+	"github.com/taskspan/taskspan/internal/target"
 )
 
 // connector makes the connections of one database.
@@ -24,7 +26,7 @@ var (
 
 // newConnector wraps raw. The error tells of instruments that could not be
 // made; the connector is usable all the same.
-func newConnector(raw driver.Connector, cfg *config, inferred target) (*connector, error) {
+func newConnector(raw driver.Connector, cfg *config, inferred target.Target) (*connector, error) {
 	db, err := newDatabase(cfg, inferred)
 	c := &connector{raw: raw, db: db}
 	life, lifeErr := db.throughOtelsql(raw)

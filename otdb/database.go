@@ -16,6 +16,7 @@ import (
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/taskspan/taskspan/internal/sqltext"
+	"github.com/taskspan/taskspan/internal/target"
 )
 
 // scope is the name of the instrumentation scope.
@@ -31,7 +32,7 @@ var durationBuckets = []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10}
 // made once and never changes, but for its caches.
 type database struct {
 	cfg     *config
-	target  target
+	target  target.Target
 	dialect sqltext.Dialect
 
 	tracer   trace.Tracer
@@ -75,28 +76,13 @@ type descriptor struct {
 
 // newDatabase resolves everything that can be resolved once. Instruments that
 // cannot be made are replaced by no-op ones and reported in the error.
-func newDatabase(cfg *config, inferred target) (*database, error) {
-	t := cfg.target
-	if t.system == "" {
-		t.system = inferred.system
-	}
-	if t.system == "" {
-		t.system = semconv.DBSystemNameOtherSQL.Value.AsString()
-	}
-	if t.namespace == "" {
-		t.namespace = inferred.namespace
-	}
-	if t.address == "" {
-		t.address, t.port = inferred.address, inferred.port
-	}
-	if t.port == targetDefaultPorts[t.system] {
-		t.port = 0 // the conventions leave the default port out
-	}
+func newDatabase(cfg *config, inferred target.Target) (*database, error) {
+	t := cfg.target.Or(inferred)
 	db := &database{
 		cfg:       cfg,
 		target:    t,
-		dialect:   sqltext.DialectOf(t.system),
-		attrs:     append(t.attributes(), cfg.attributes...),
+		dialect:   sqltext.DialectOf(t.System),
+		attrs:     append(targetAttributes(t), cfg.attributes...),
 		selective: cfg.requireParent || cfg.spanFilter != nil,
 		summaries: make(map[string]*descriptor),
 	}
@@ -175,15 +161,15 @@ func (db *database) instrumentsOf(meter metric.Meter) (err error) {
 	return errors.Join(err1, err2)
 }
 
-func (t target) attributes() []attribute.KeyValue {
-	kv := []attribute.KeyValue{semconv.DBSystemNameKey.String(t.system)}
-	if t.namespace != "" {
-		kv = append(kv, semconv.DBNamespace(t.namespace))
+func targetAttributes(t target.Target) []attribute.KeyValue {
+	kv := []attribute.KeyValue{semconv.DBSystemNameKey.String(t.System)}
+	if t.Namespace != "" {
+		kv = append(kv, semconv.DBNamespace(t.Namespace))
 	}
-	if t.address != "" {
-		kv = append(kv, semconv.ServerAddress(t.address))
-		if t.port != 0 {
-			kv = append(kv, semconv.ServerPort(t.port))
+	if t.Address != "" {
+		kv = append(kv, semconv.ServerAddress(t.Address))
+		if t.Port != 0 {
+			kv = append(kv, semconv.ServerPort(t.Port))
 		}
 	}
 	return kv
@@ -211,7 +197,7 @@ func (db *database) summaryDescriptor(summary string) *descriptor {
 		metric: db.attrs,
 	}
 	if summary == "" {
-		d.name = db.target.system
+		d.name = db.target.System
 	} else {
 		d.start = db.with(semconv.DBQuerySummary(summary))
 		d.metric = d.start

@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/target"
 )
 
 // wrappedDriver is a driver whose connections are observed. It always has a
@@ -54,7 +55,7 @@ func (d *wrappedDriver) openConnector(dsn string) (*connector, error) {
 
 func (d *wrappedDriver) connector(raw driver.Connector, dsn string) (*connector, error) {
 	cfg, _ := newConfig(d.opts) // its mistakes were reported when the driver was wrapped
-	c, err := newConnector(raw, cfg, targetFromDSN(d.name, d.raw, dsn))
+	c, err := newConnector(raw, cfg, target.FromDSN(d.name, d.raw, dsn))
 	if c == nil {
 		return nil, err
 	}

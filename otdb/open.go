@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/target"
 )
 
 // Open opens a database as [sql.Open] does, with every statement and lifecycle
@@ -111,7 +112,7 @@ func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 	}
 	cfg, err := newConfig(opts)
 	handle(err)
-	w, err := newConnector(c, cfg, targetFromConnector(c))
+	w, err := newConnector(c, cfg, target.FromConnector(c))
 	handle(err)
 	if w == nil {
 		return c

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/target"
 )
 
 // Option configures the instrumentation of one database.
@@ -91,7 +93,7 @@ type config struct {
 	propagator     propagation.TextMapPropagator
 
 	attributes []attribute.KeyValue
-	target     target // what options say; the rest is inferred
+	target     target.Target // what options say; the rest is inferred
 	poolName   string
 
 	queryText     QueryText
@@ -187,14 +189,14 @@ func WithSystem(name string) Option {
 		if name == "" {
 			c.mistake("WithSystem: the name is empty; leave the option out to have it inferred")
 		}
-		c.target.system = name
+		c.target.System = name
 	})
 }
 
 // WithNamespace sets db.namespace, the name of the database. By default it is
 // inferred from the DSN where that is safe.
 func WithNamespace(name string) Option {
-	return optionFunc(func(c *config) { c.target.namespace = name })
+	return optionFunc(func(c *config) { c.target.Namespace = name })
 }
 
 // WithServer sets server.address and server.port. A port of 0 means the
@@ -208,7 +210,7 @@ func WithServer(address string, port int) Option {
 		case address == "" && port != 0:
 			c.mistake("WithServer: the address is empty; leave the option out to have it inferred")
 		default:
-			c.target.address, c.target.port = address, port
+			c.target.Address, c.target.Port = address, port
 		}
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/taskspan/taskspan/internal/target"
 )
 
 // closedReasonKey says why a pool closed a connection.
@@ -32,7 +34,7 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	d, err := newDatabase(cfg, target{system: targetSystem("", db.Driver())})
+	d, err := newDatabase(cfg, target.FromDriver(db.Driver()))
 	if err != nil {
 		return func() {}, err
 	}
@@ -119,17 +121,17 @@ func (d *database) poolName(cfg *config) string {
 		return cfg.poolName
 	}
 	t := d.target
-	name := t.address
-	switch {
+	name := t.Address
+	switch port := t.DefaultPort(); {
 	case name == "":
-		name = t.system
-	case t.port != 0:
-		name = net.JoinHostPort(name, strconv.Itoa(t.port))
-	case targetDefaultPorts[t.system] != 0 && name[0] != '/': // not a socket
-		name = net.JoinHostPort(name, strconv.Itoa(targetDefaultPorts[t.system]))
+		name = t.System
+	case t.Port != 0:
+		name = net.JoinHostPort(name, strconv.Itoa(t.Port))
+	case port != 0 && name[0] != '/': // not a socket
+		name = net.JoinHostPort(name, strconv.Itoa(port))
 	}
-	if t.namespace != "" {
-		name += "/" + t.namespace
+	if t.Namespace != "" {
+		name += "/" + t.Namespace
 	}
 	return name
 }

@@ -12,6 +12,8 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/internal/target"
 )
 
 // cached returns how many statements the cache of db holds, and their length.
@@ -34,7 +36,7 @@ func observed(t *testing.T, opts ...Option) *database {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := newDatabase(cfg, target{system: "sqlite"})
+	db, err := newDatabase(cfg, target.Target{System: "sqlite"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,8 +38,9 @@ var layers = map[string]layer{
 	"internal/layers":     {},
 	"internal/ledger":     {},
 	"internal/sqltext":    {},
+	"internal/target":     {},
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
-	"otdb":                {imports: []string{"errs", "internal/ledger", "internal/sqltext", "github.com/XSAM/otelsql", otelAPI}},
+	"otdb":                {imports: []string{"errs", "internal/ledger", "internal/sqltext", "internal/target", "github.com/XSAM/otelsql", otelAPI}},
 	"telemetry":           {imports: []string{"metrics", otelAPI, "go.opentelemetry.io/contrib", "github.com/prometheus"}, sdk: true},
 	"worker":              {imports: []string{"errs", "internal/ledger", otelAPI}},
 }

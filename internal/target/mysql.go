@@ -1,8 +1,8 @@
-package otdb
+package target
 
 import "strings"
 
-// parseMySQLDSN reads [user[:password]@][net[(address)]]/[database][?params],
+// parseMySQL reads [user[:password]@][net[(address)]]/[database][?params],
 // the form of go-sql-driver/mysql, and mysql:// and mariadb:// URLs.
 //
 // Passwords are not escaped in that form and may hold everything. The driver
@@ -10,9 +10,9 @@ import "strings"
 // parameters have a slash or an @, so such a DSN is not read; and a password
 // with a slash is accepted only if nothing else in it could be the end of an
 // address or the start of one.
-func parseMySQLDSN(dsn string) (f dsnFields, ok bool) {
-	if scheme, _, ok := cutDSNScheme(dsn); ok && (scheme == "mysql" || scheme == "mariadb") {
-		u, ok := parseDSNURL(dsn)
+func parseMySQL(dsn string) (f parts, ok bool) {
+	if scheme, _, ok := cutScheme(dsn); ok && (scheme == "mysql" || scheme == "mariadb") {
+		u, ok := parseURL(dsn)
 		f.hosts = u.hosts
 		f.addNamespace(u.path)
 		return f, ok
@@ -33,7 +33,7 @@ func parseMySQLDSN(dsn string) (f dsnFields, ok bool) {
 		server = server[at+1:]
 	}
 	database, _, _ := strings.Cut(dsn[slash+1:], "?")
-	if database, ok = decodeDSN(database); !ok {
+	if database, ok = decode(database); !ok {
 		return f, false
 	}
 	f.addNamespace(database)
@@ -53,18 +53,18 @@ func parseMySQLDSN(dsn string) (f dsnFields, ok bool) {
 // addMySQLAddress adds a server by what go-sql-driver/mysql calls network and
 // address. Networks that an application has registered have addresses of their
 // own kind, of which only the outside is looked at.
-func (f *dsnFields) addMySQLAddress(network, address string) bool {
+func (f *parts) addMySQLAddress(network, address string) bool {
 	switch network {
 	case "", "tcp", "tcp4", "tcp6":
-		h, ok := splitDSNHost(address)
+		h, ok := splitHost(address)
 		f.hosts = append(f.hosts, h)
-		return ok && !isDSNSocket(h.name)
+		return ok && !isSocket(h.name)
 	case "unix":
-		f.hosts = append(f.hosts, dsnHost{name: address})
-		return address == "" || isDSNSocket(address)
+		f.hosts = append(f.hosts, endpoint{name: address})
+		return address == "" || isSocket(address)
 	default:
 		for i := range len(network) {
-			if c := network[i]; !isDSNAlnum(c) && strings.IndexByte("+-_", c) < 0 {
+			if c := network[i]; !isAlnum(c) && strings.IndexByte("+-_", c) < 0 {
 				return false
 			}
 		}

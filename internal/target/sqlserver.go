@@ -1,13 +1,13 @@
-package otdb
+package target
 
 import (
 	"cmp"
 	"strings"
 )
 
-// dsnADONames has the names of the settings that are read, by what else they
+// adoNames has the names of the settings that are read, by what else they
 // are called in ADO's list. ODBC's list does not have these.
-var dsnADONames = map[string]string{
+var adoNames = map[string]string{
 	"data source":     "server",
 	"address":         "server",
 	"network address": "server",
@@ -15,10 +15,10 @@ var dsnADONames = map[string]string{
 	"initial catalog": "database",
 }
 
-// parseSQLServerDSN reads the three forms of go-mssqldb: a URL, ADO's list, and
+// parseSQLServer reads the three forms of go-mssqldb: a URL, ADO's list, and
 // ODBC's list after "odbc:".
-func parseSQLServerDSN(dsn string) (dsnFields, bool) {
-	if _, _, ok := cutDSNScheme(dsn); ok {
+func parseSQLServer(dsn string) (parts, bool) {
+	if _, _, ok := cutScheme(dsn); ok {
 		return parseSQLServerURL(dsn)
 	}
 	var settings map[string]string
@@ -27,21 +27,21 @@ func parseSQLServerDSN(dsn string) (dsnFields, bool) {
 		settings, ok = parseSQLServerList(list, nil, cutODBCValue)
 		ok = ok && !strings.ContainsAny(settings["server"], ":,") // all of it is a name to the driver
 	} else {
-		settings, ok = parseSQLServerList(dsn, dsnADONames, cutADOValue)
+		settings, ok = parseSQLServerList(dsn, adoNames, cutADOValue)
 	}
 	if !ok {
-		return dsnFields{}, false
+		return parts{}, false
 	}
-	f, ok := dsnSQLServerFields(settings["server"], settings["port"], settings["database"])
+	f, ok := partsOfSQLServer(settings["server"], settings["port"], settings["database"])
 	if settings["failoverpartner"] != "" && ok {
-		f.hosts = []dsnHost{{}} // one of two
+		f.hosts = []endpoint{{}} // one of two
 	}
 	return f, ok
 }
 
 // parseSQLServerURL reads sqlserver://user:password@host:port/instance?database=x.
-func parseSQLServerURL(dsn string) (f dsnFields, ok bool) {
-	u, ok := parseDSNURL(dsn)
+func parseSQLServerURL(dsn string) (f parts, ok bool) {
+	u, ok := parseURL(dsn)
 	if !ok || u.scheme != "sqlserver" || u.params.has("server", "port") || len(u.hosts) > 1 {
 		return f, false
 	}
@@ -53,9 +53,9 @@ func parseSQLServerURL(dsn string) (f dsnFields, ok bool) {
 	return f, f.addSQLServerNamespace(u.path, database)
 }
 
-// dsnSQLServerFields puts the settings of a list together. The server may be
+// partsOfSQLServer puts the settings of a list together. The server may be
 // tcp:host\instance,port.
-func dsnSQLServerFields(server, port, database string) (f dsnFields, ok bool) {
+func partsOfSQLServer(server, port, database string) (f parts, ok bool) {
 	server, admin := strings.CutPrefix(server, "admin:")
 	if !admin {
 		server = strings.TrimPrefix(server, "tcp:")
@@ -74,18 +74,18 @@ func dsnSQLServerFields(server, port, database string) (f dsnFields, ok bool) {
 	if host == "." || strings.EqualFold(host, "(local)") {
 		host = "localhost"
 	}
-	f.hosts = []dsnHost{{host, port}}
-	return f, !isDSNSocket(host) && f.addSQLServerNamespace(instance, database)
+	f.hosts = []endpoint{{host, port}}
+	return f, !isSocket(host) && f.addSQLServerNamespace(instance, database)
 }
 
 // addSQLServerNamespace adds instance and database, as long as a database is
 // known. It returns false if the instance is no name.
-func (f *dsnFields) addSQLServerNamespace(instance, database string) bool {
+func (f *parts) addSQLServerNamespace(instance, database string) bool {
 	if database != "" {
 		f.addNamespace(instance)
 		f.addNamespace(database)
 	}
-	return instance == "" || isDSNName(instance)
+	return instance == "" || isName(instance)
 }
 
 // parseSQLServerList reads a list of key=value with semicolons. names has what
@@ -101,7 +101,7 @@ func parseSQLServerList(list string, names map[string]string, cut func(string) (
 		}
 		key, rest, ok := strings.Cut(list, "=")
 		key = strings.ToLower(strings.TrimSpace(key))
-		if !ok || !isDSNSQLServerKey(key) {
+		if !ok || !isSQLServerKey(key) {
 			return nil, false
 		}
 		value, rest, ok := cut(strings.TrimLeft(rest, " "))
@@ -116,10 +116,10 @@ func parseSQLServerList(list string, names map[string]string, cut func(string) (
 	}
 }
 
-// isDSNSQLServerKey says whether s, in lower case, may be the name of a setting.
-func isDSNSQLServerKey(s string) bool {
+// isSQLServerKey reports whether s, in lower case, may be the name of a setting.
+func isSQLServerKey(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !isDSNAlnum(c) && c != ' ' && c != '_' {
+		if c := s[i]; !isAlnum(c) && c != ' ' && c != '_' {
 			return false
 		}
 	}

@@ -1,4 +1,4 @@
-package otdb
+package target
 
 import (
 	"strings"
@@ -11,12 +11,12 @@ import (
 // reads the fuzzed texts as DSNs by themselves, of which only the form of the
 // target can be told.
 func FuzzDSN(f *testing.F) {
-	for i := range dsnForms {
-		for j, template := range dsnNasty {
+	for i := range forms {
+		for j, template := range nasty {
 			if (i+j)%7 != 0 {
 				continue // a seventh of all pairs, each form and each template
 			}
-			before, after, _ := strings.Cut(dsnNastyText(template), dsnCanary)
+			before, after, _ := strings.Cut(nastyText(template), canary)
 			f.Add(uint8(i), before, after, "pw", "")
 			f.Add(uint8(i), "app", "", before, after)
 		}
@@ -25,29 +25,29 @@ func FuzzDSN(f *testing.F) {
 		f.Add(uint8(i), tt.driver, tt.dsn, "", "")
 	}
 	f.Fuzz(func(t *testing.T, form uint8, a, b, c, d string) {
-		fm := dsnForms[int(form)%len(dsnForms)]
-		user, password := a+dsnCanary+b, c+dsnCanary+d
+		fm := forms[int(form)%len(forms)]
+		user, password := a+canary+b, c+canary+d
 		for _, dsn := range []string{
 			fm.dsn(user, "pw", "x"),
 			fm.dsn("app", password, "x"),
 			fm.dsn("app", "pw", password),
 			fm.dsn(user, password, "x"),
 			fm.dsn(user, password, user),
-			fm.dsn(a, b+dsnCanary+c, d),
+			fm.dsn(a, b+canary+c, d),
 		} {
-			got := targetFromDSN(fm.driver, nil, dsn)
-			if part := dsnLeak(got); part != "" {
+			got := FromDSN(fm.driver, nil, dsn)
+			if part := leak(got); part != "" {
 				t.Errorf("%q of the canary leaks: %s\n%q\n%+v", part, fm.driver, dsn, got)
 			}
-			checkDSNTarget(t, got)
+			checkTarget(t, got)
 		}
 		for _, dsn := range []string{a, b, c, d, a + b, a + c + "@" + d} {
-			checkDSNTarget(t, targetFromDSN(fm.driver, nil, dsn))
-			checkDSNTarget(t, targetFromDSN(a, nil, dsn))
+			checkTarget(t, FromDSN(fm.driver, nil, dsn))
+			checkTarget(t, FromDSN(a, nil, dsn))
 		}
 		// White space around a list means nothing.
-		if list := strings.TrimFunc(a, unicode.IsSpace); isDSNPostgresList(targetPostgreSQL, list) {
-			if got, want := targetFromDSN("pgx", nil, " "+list), targetFromDSN("pgx", nil, list); got != want {
+		if list := strings.TrimFunc(a, unicode.IsSpace); isPostgresList(postgreSQL, list) {
+			if got, want := FromDSN("pgx", nil, " "+list), FromDSN("pgx", nil, list); got != want {
 				t.Errorf("%q: got %+v with a space before it, want %+v", list, got, want)
 			}
 		}

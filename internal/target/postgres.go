@@ -1,4 +1,4 @@
-package otdb
+package target
 
 import (
 	"net/netip"
@@ -6,43 +6,43 @@ import (
 	"unicode"
 )
 
-// dsnPostgresSpace is what separates the settings of a list. Lists are written
+// postgresSpace is what separates the settings of a list. Lists are written
 // over several lines at times.
-const dsnPostgresSpace = " \t\n\r\v\f"
+const postgresSpace = " \t\n\r\v\f"
 
-// isDSNPostgresList says whether dsn is a list of settings that libpq reads, in
+// isPostgresList reports whether dsn is a list of settings that libpq reads, in
 // which white space is the only kind of control character.
-func isDSNPostgresList(system, dsn string) bool {
+func isPostgresList(system, dsn string) bool {
 	switch system {
-	case targetPostgreSQL, targetCockroachDB, targetRedshift:
+	case postgreSQL, cockroachDB, redshift:
 	default:
 		return false
 	}
-	_, _, isURL := cutDSNScheme(dsn)
+	_, _, isURL := cutScheme(dsn)
 	return !isURL && !strings.ContainsFunc(dsn, func(r rune) bool {
-		return unicode.IsControl(r) && !strings.ContainsRune(dsnPostgresSpace, r)
+		return unicode.IsControl(r) && !strings.ContainsRune(postgresSpace, r)
 	})
 }
 
-// parsePostgresDSN reads both forms of libpq: a URL, and a list of key=value.
+// parsePostgres reads both forms of libpq: a URL, and a list of key=value.
 // What a driver takes from the environment, a service file or the user's name
 // where the DSN does not say is not looked at.
-func parsePostgresDSN(dsn string) (dsnFields, bool) {
-	if _, _, ok := cutDSNScheme(dsn); ok {
+func parsePostgres(dsn string) (parts, bool) {
+	if _, _, ok := cutScheme(dsn); ok {
 		return parsePostgresURL(dsn)
 	}
 	settings, ok := parsePostgresSettings(dsn)
 	if !ok || settings["dbname"] != "" && settings["database"] != "" {
-		return dsnFields{}, false
+		return parts{}, false
 	}
-	return dsnPostgresFields(settings["host"], settings["hostaddr"], settings["port"], settings["dbname"]+settings["database"])
+	return partsOfPostgres(settings["host"], settings["hostaddr"], settings["port"], settings["dbname"]+settings["database"])
 }
 
 // parsePostgresURL reads postgres://user:password@host:port/dbname. Host, port
 // and dbname may be parameters instead; if they are both, drivers do not agree
 // on which one counts.
-func parsePostgresURL(dsn string) (f dsnFields, ok bool) {
-	u, ok := parseDSNURL(dsn)
+func parsePostgresURL(dsn string) (f parts, ok bool) {
+	u, ok := parseURL(dsn)
 	if !ok {
 		return f, false
 	}
@@ -70,16 +70,16 @@ func parsePostgresURL(dsn string) (f dsnFields, ok bool) {
 	if !okHost || !okAddr || !okPort {
 		return f, false
 	}
-	return dsnPostgresFields(host, addr, port, database+u.path)
+	return partsOfPostgres(host, addr, port, database+u.path)
 }
 
-// dsnPostgresFields puts settings of libpq together. host, hostaddr and port may
+// partsOfPostgres puts settings of libpq together. host, hostaddr and port may
 // be lists, one entry a server. libpq connects to hostaddr, which pgx does not
 // look at: with it alone the server is unknown, and with both it fails.
-func dsnPostgresFields(host, hostaddr, port, database string) (f dsnFields, ok bool) {
+func partsOfPostgres(host, hostaddr, port, database string) (f parts, ok bool) {
 	f.addNamespace(database)
-	names := splitDSNList(host)
-	addrs := splitDSNList(hostaddr)
+	names := splitList(host)
+	addrs := splitList(hostaddr)
 	for _, addr := range addrs {
 		if _, err := netip.ParseAddr(addr); err != nil {
 			return f, false
@@ -89,7 +89,7 @@ func dsnPostgresFields(host, hostaddr, port, database string) (f dsnFields, ok b
 		return f, false
 	}
 	names = append(names, make([]string, len(addrs))...)
-	ports := splitDSNList(port)
+	ports := splitList(port)
 	if len(ports) > 1 && len(ports) != len(names) {
 		return f, false
 	}
@@ -98,7 +98,7 @@ func dsnPostgresFields(host, hostaddr, port, database string) (f dsnFields, ok b
 		names = []string{""}
 	}
 	for i, name := range names {
-		h := dsnHost{name: name}
+		h := endpoint{name: name}
 		switch len(ports) {
 		case 0:
 		case 1:
@@ -111,8 +111,8 @@ func dsnPostgresFields(host, hostaddr, port, database string) (f dsnFields, ok b
 	return f, true
 }
 
-// splitDSNList splits a list with commas. An empty one has no entries.
-func splitDSNList(s string) []string {
+// splitList splits a list with commas. An empty one has no entries.
+func splitList(s string) []string {
 	if s == "" {
 		return nil
 	}
@@ -128,13 +128,13 @@ func splitDSNList(s string) []string {
 // looks like a setting: a backslash at the end of the one before has hidden it.
 func parsePostgresSettings(dsn string) (map[string]string, bool) {
 	settings := map[string]string{}
-	for s := strings.TrimLeft(dsn, dsnPostgresSpace); s != ""; s = strings.TrimLeft(s, dsnPostgresSpace) {
+	for s := strings.TrimLeft(dsn, postgresSpace); s != ""; s = strings.TrimLeft(s, postgresSpace) {
 		key, rest, ok := strings.Cut(s, "=")
-		key = strings.TrimRight(key, dsnPostgresSpace)
-		if _, twice := settings[key]; !ok || twice || !isDSNPostgresKey(key) {
+		key = strings.TrimRight(key, postgresSpace)
+		if _, twice := settings[key]; !ok || twice || !isPostgresKey(key) {
 			return nil, false
 		}
-		value := strings.TrimLeft(rest, dsnPostgresSpace)
+		value := strings.TrimLeft(rest, postgresSpace)
 		spaced := len(value) != len(rest)
 		quoted := strings.HasPrefix(value, "'")
 		var b strings.Builder
@@ -154,16 +154,16 @@ func parsePostgresSettings(dsn string) (map[string]string, bool) {
 				closed = true
 				i++
 				break scan
-			case !quoted && strings.IndexByte(dsnPostgresSpace, c) >= 0:
+			case !quoted && strings.IndexByte(postgresSpace, c) >= 0:
 				break scan
 			default:
 				b.WriteByte(c)
 			}
 		}
-		if s = value[i:]; !closed || s != "" && strings.IndexByte(dsnPostgresSpace, s[0]) < 0 {
+		if s = value[i:]; !closed || s != "" && strings.IndexByte(postgresSpace, s[0]) < 0 {
 			return nil, false
 		}
-		if !quoted && spaced && strings.Contains(b.String(), "=") || holdsDSNPostgresSetting(b.String()) {
+		if !quoted && spaced && strings.Contains(b.String(), "=") || holdsPostgresSetting(b.String()) {
 			return nil, false
 		}
 		settings[key] = b.String()
@@ -171,10 +171,10 @@ func parsePostgresSettings(dsn string) (map[string]string, bool) {
 	return settings, true
 }
 
-// holdsDSNPostgresSetting says whether a value has one of the settings of a
+// holdsPostgresSetting reports whether a value has one of the settings of a
 // connection in it, behind white space.
-func holdsDSNPostgresSetting(value string) bool {
-	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(dsnPostgresSpace, r) }) {
+func holdsPostgresSetting(value string) bool {
+	for part := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(postgresSpace, r) }) {
 		switch key, _, ok := strings.Cut(part, "="); key {
 		case "host", "hostaddr", "port", "dbname", "database", "user", "password":
 			if ok && len(part) < len(value) {
@@ -185,13 +185,13 @@ func holdsDSNPostgresSetting(value string) bool {
 	return false
 }
 
-// isDSNPostgresKey says whether s may be the name of a setting: one of libpq's,
+// isPostgresKey reports whether s may be the name of a setting: one of libpq's,
 // or a run-time parameter, which may have a dot.
-func isDSNPostgresKey(s string) bool {
+func isPostgresKey(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !isDSNAlnum(c) && c != '_' && c != '.' {
+		if c := s[i]; !isAlnum(c) && c != '_' && c != '.' {
 			return false
 		}
 	}
-	return s != "" && !isDSNDigits(s[:1])
+	return s != "" && !isDigits(s[:1])
 }
