@@ -35,14 +35,15 @@ var layers = map[string]layer{
 	"errs":                {imports: []string{"internal/drivertext", otelAPI}},
 	"internal/drivertext": {},
 	"internal/fakedb":     {},
+	"internal/instrument": {imports: []string{otelAPI}},
 	"internal/layers":     {},
 	"internal/ledger":     {},
 	"internal/sqltext":    {},
 	"internal/target":     {},
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
-	"otdb":                {imports: []string{"errs", "internal/ledger", "internal/sqltext", "internal/target", "github.com/XSAM/otelsql", otelAPI}},
+	"otdb":                {imports: []string{"errs", "internal/instrument", "internal/ledger", "internal/sqltext", "internal/target", "github.com/XSAM/otelsql", otelAPI}},
 	"telemetry":           {imports: []string{"metrics", otelAPI, "go.opentelemetry.io/contrib", "github.com/prometheus"}, sdk: true},
-	"worker":              {imports: []string{"errs", "internal/ledger", otelAPI}},
+	"worker":              {imports: []string{"errs", "internal/instrument", "internal/ledger", otelAPI}},
 }
 
 // goPackage is what the test needs of an entry of go list's output.
