@@ -9,7 +9,7 @@ import "fmt"
 // and says its type instead.
 type PanicError struct {
 	Value any    // what panic was called with
-	Stack []byte // the stack of the goroutine, as of runtime/debug.Stack
+	Stack []byte // the stack of the goroutine, as [Stack] returns it
 }
 
 var _ error = (*PanicError)(nil)

@@ -29,7 +29,7 @@ func (t *task) reportError(o *outcome, recording bool) {
 	}
 	stack := ""
 	if p, ok := o.err.(*errs.PanicError); ok && o.result == panicked { //nolint:errorlint // the panic itself, not an error that wraps one
-		stack = valid(string(p.Stack))
+		stack = p.SafeStack()
 	}
 	if recording && !t.runner.noEvents {
 		kv := make([]attribute.KeyValue, 0, 3)

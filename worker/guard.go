@@ -2,7 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"go.opentelemetry.io/otel"
 
@@ -20,7 +19,7 @@ func handle(err error) {
 // an option away from the task.
 func guard(doing string) {
 	if v := recover(); v != nil {
-		handlePanic(doing, v, debug.Stack())
+		handlePanic(doing, v, errs.Stack())
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -114,7 +113,7 @@ func (t *task) panicked(v any) (p *errs.PanicError, flushUntil time.Time) {
 	}
 	p, ok := v.(*errs.PanicError) // raised again by whoever waited for a task
 	if !ok {
-		p = &errs.PanicError{Value: v, Stack: debug.Stack()}
+		p = &errs.PanicError{Value: v, Stack: errs.Stack()}
 	}
 	t.finish(&outcome{
 		result: panicked, err: p, errorType: panicType(p),

@@ -2,7 +2,6 @@ package riverworker
 
 import (
 	"fmt"
-	"runtime/debug"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
@@ -10,6 +9,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/errs"
 )
 
 // Plugin is a plugin for the configuration of a River client. It is safe for
@@ -48,6 +49,6 @@ func New(opts ...Option) *Plugin {
 // guard, deferred, keeps a panic of telemetry from the application.
 func guard(doing string) {
 	if v := recover(); v != nil {
-		otel.Handle(fmt.Errorf("riverworker: panic while %s: a %T\n%s", doing, v, debug.Stack()))
+		otel.Handle(fmt.Errorf("riverworker: panic while %s: a %T\n%s", doing, v, errs.Stack()))
 	}
 }
