@@ -13,7 +13,8 @@ NEXT_GO       ?= go1.27.4
 FUZZTIME      ?= 10s
 BENCHFLAGS    ?=
 
-# Modules, the root first. Those that need Docker are tested by `integration`.
+# Modules, the root first. Of integration, `test` runs the package that needs
+# neither Docker nor a server: drivers.
 MODULES := . examples bench worker/riverworker integration
 NESTED  := examples bench worker/riverworker
 
@@ -39,6 +40,7 @@ test: ## test every module that needs no Docker, with the race detector and the 
 	$(MAKE) --no-print-directory allocs || status=1; \
 	$(MAKE) --no-print-directory cover || status=1; \
 	($(call each,$(NESTED),$(GO) test -race -count=1 ./...)) || status=1; \
+	($(call each,integration,$(GO) test -race -count=1 ./drivers)) || status=1; \
 	exit $$status
 
 .PHONY: next

@@ -7,10 +7,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/mattn/go-sqlite3"
-
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/mysql"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/sqlite3"
 )
 
 var benchmarked = []struct {

@@ -12,10 +12,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/mattn/go-sqlite3"
-
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/pgx"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/sqlite3"
 )
 
 // row is an error as a driver that nobody knows may have it.

@@ -5,15 +5,25 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/taskspan/taskspan/errs"
 )
 
+// postgresError stands in for that of a driver, pgx's *pgconn.PgError for example.
+type postgresError struct {
+	Severity, Code, Message, Detail string
+	TableName, ConstraintName       string
+}
+
+func (e *postgresError) Error() string {
+	return e.Severity + ": " + e.Message + " (SQLSTATE " + e.Code + ")"
+}
+
+func (e *postgresError) SQLState() string { return e.Code }
+
 func ExampleClassify() {
 	for _, err := range []error{
-		fmt.Errorf("save user: %w", &pgconn.PgError{Code: "23505"}),
-		fmt.Errorf("transfer: %w", &pgconn.PgError{Code: "40001"}),
+		fmt.Errorf("save user: %w", &postgresError{Code: "23505"}),
+		fmt.Errorf("transfer: %w", &postgresError{Code: "40001"}),
 		fmt.Errorf("report: %w", context.DeadlineExceeded),
 		errors.New("no such plan"),
 	} {
@@ -28,7 +38,7 @@ func ExampleClassify() {
 }
 
 func ExampleMessage() {
-	violation := &pgconn.PgError{
+	violation := &postgresError{
 		Severity:       "ERROR",
 		Code:           "23505",
 		Message:        `duplicate key value violates unique constraint "users_email_key"`,
@@ -38,7 +48,7 @@ func ExampleMessage() {
 	}
 	fmt.Println(errs.Message(fmt.Errorf("save user 7: %w", violation)))
 
-	cast := &pgconn.PgError{Severity: "ERROR", Code: "22P02", Message: `invalid input syntax for type integer: "secret"`}
+	cast := &postgresError{Severity: "ERROR", Code: "22P02", Message: `invalid input syntax for type integer: "secret"`}
 	fmt.Println(errs.Message(errors.Join(errors.New("import stopped"), cast)))
 	// Output:
 	// save user 7: constraint (23505): duplicate key, constraint "users_email_key", table "users"

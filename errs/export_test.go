@@ -1,5 +1,16 @@
 package errs
 
+import "slices"
+
+// The types of the drivers that the tests stand in for are the drivers' own.
+func init() {
+	driverPaths = slices.Concat(driverPaths, []string{
+		"github.com/taskspan/taskspan/errs/internal/lookalike/pgconn",
+		"github.com/taskspan/taskspan/errs/internal/lookalike/pgx",
+		"github.com/taskspan/taskspan/errs/internal/lookalike/sqlite3",
+	})
+}
+
 // The bounds of the texts, for tests.
 const (
 	MaxMessage = maxMessage

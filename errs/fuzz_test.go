@@ -15,12 +15,11 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/mssql"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/mysql"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/pgconn"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/pgx"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/pq"
 	modernc "github.com/taskspan/taskspan/errs/internal/lookalike/sqlite"
 )

@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/mssql"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/mysql"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/ncruces"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/pgconn"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/pq"
 	modernc "github.com/taskspan/taskspan/errs/internal/lookalike/sqlite"
 )

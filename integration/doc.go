@@ -5,9 +5,9 @@
 //
 // A test here runs the same program on the bare driver and through otdb, and
 // compares all that the program sees, every span, and every point of the
-// metrics. What can be shown without a server belongs beside the code it tests,
-// in the root module. The package backends beside this one has the other end:
-// collectors and Prometheus.
+// metrics. The package drivers has what real drivers show without a server, and
+// backends the other end: collectors and Prometheus. What needs no real driver
+// belongs beside the code it tests, in the root module.
 //
 // `make integration` runs everything; README.md says what is needed.
 package integration
