@@ -33,9 +33,7 @@ type floor struct {
 	start    []trace.SpanStartOption
 	result   []attribute.KeyValue
 	duration metric.Float64Histogram
-	active   metric.Int64UpDownCounter
 	record   []metric.RecordOption
-	add      []metric.AddOption
 }
 
 func newFloor(tp trace.TracerProvider, mp metric.MeterProvider) *floor {
@@ -47,22 +45,18 @@ func newFloor(tp trace.TracerProvider, mp metric.MeterProvider) *floor {
 		result: []attribute.KeyValue{keyTaskResult.String("success")},
 		record: []metric.RecordOption{metric.WithAttributeSet(
 			attribute.NewSet(keyTaskName.String("load"), keyTaskResult.String("success")))},
-		add: []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(keyTaskName.String("load")))},
 	}
 	f.duration, _ = m.Float64Histogram("duration", metric.WithExplicitBucketBoundaries(durationBuckets...))
-	f.active, _ = m.Int64UpDownCounter("active")
 	return f
 }
 
 func (f *floor) run(ctx context.Context, fn func(context.Context) error) error {
 	start := time.Now()
 	ctx, span := f.tracer.Start(ctx, "load", f.start...)
-	f.active.Add(ctx, 1, f.add...)
 	err := fn(ctx)
 	span.SetAttributes(f.result...)
 	span.End()
 	f.duration.Record(ctx, time.Since(start).Seconds(), f.record...)
-	f.active.Add(ctx, -1, f.add...)
 	return err
 }
 

@@ -10,20 +10,6 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// LinkOption configures [FromCarrier].
-type LinkOption interface{ applyLink(*origin) }
-
-type linkOptionFunc func(*origin)
-
-func (f linkOptionFunc) applyLink(o *origin) { f(o) }
-
-// WithAsParent makes the span that was injected the parent of the task's span,
-// instead of a link from it. Use it where a task is one step of a request that
-// waits for it.
-func WithAsParent() LinkOption {
-	return linkOptionFunc(func(o *origin) { o.parent = true })
-}
-
 // origin is where a task that comes off a queue was put into it.
 type origin struct {
 	carrier propagation.TextMapCarrier
@@ -31,17 +17,19 @@ type origin struct {
 }
 
 // Inject writes the trace context and baggage of ctx into c, such as the
-// headers of a message, for [FromCarrier] to read where the message is worked
-// on. It uses the propagator of the runner of the task that ctx belongs to, or
-// of the default one.
+// headers of a message, for [FromCarrier] or [ContinueFrom] to read where the
+// message is worked on. It uses the propagator of the runner of the task that
+// ctx belongs to, else that of [Runner.Context], or of the default one.
 func Inject(ctx context.Context, c propagation.TextMapCarrier) {
 	if ctx == nil || c == nil {
 		return
 	}
 	defer guard("injecting a trace context")
-	r := defaultRunner.Load()
+	r := fromContext(ctx)
 	if t := taskOf(ledger.FromContext(ctx)); t != nil {
 		r = t.runner
+	} else if r == nil {
+		r = defaultRunner.Load()
 	}
 	r.propagator().Inject(ctx, c)
 }
@@ -49,18 +37,22 @@ func Inject(ctx context.Context, c propagation.TextMapCarrier) {
 // FromCarrier says that the task was put into a queue with [Inject]. Its span
 // is the root of a trace of its own, of the kind consumer, and linked to the
 // span that was injected: a queue may hold a task for days, and deliver it more
-// than once. [WithAsParent] continues the trace instead. Baggage reaches the
-// task in both cases. [WithNewRoot] changes neither.
+// than once. Baggage reaches the task. [WithNewRoot] changes nothing of it, and
+// of FromCarrier and [ContinueFrom] the last one counts.
 //
 // A carrier without a trace context is no mistake: the span is then a root
-// without a link or, with [WithAsParent], a child of the span in its context.
-func FromCarrier(c propagation.TextMapCarrier, opts ...LinkOption) TaskOption {
+// without a link.
+func FromCarrier(c propagation.TextMapCarrier) TaskOption {
 	o := &origin{carrier: c}
-	for _, opt := range opts {
-		if opt != nil {
-			opt.applyLink(o)
-		}
-	}
+	return taskOptionFunc(func(c *taskConfig) { c.origin = o })
+}
+
+// ContinueFrom is [FromCarrier] for a task that is one step of a request that
+// waits for it: its span is a child of the span that was injected, in the same
+// trace. Without a trace context in the carrier it is a child of the span in its
+// context.
+func ContinueFrom(c propagation.TextMapCarrier) TaskOption {
+	o := &origin{carrier: c, parent: true}
 	return taskOptionFunc(func(c *taskConfig) { c.origin = o })
 }
 

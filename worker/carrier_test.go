@@ -48,7 +48,7 @@ func TestCarrier(t *testing.T) {
 		_ = b.runner.Run(t.Context(), "poll", func(ctx context.Context) error {
 			for _, opts := range [][]TaskOption{
 				{FromCarrier(c)},
-				{FromCarrier(c, WithAsParent(), nil)},
+				{ContinueFrom(c), nil},
 				{FromCarrier(c), WithSpanKind(trace.SpanKindServer), WithNewRoot()},
 			} {
 				if err := b.runner.Run(ctx, "work", work, opts...); err != nil {
@@ -88,7 +88,7 @@ func TestCarrierEmpty(t *testing.T) {
 				if err := b.runner.Run(ctx, "root", nothing, FromCarrier(c)); err != nil {
 					t.Error(err)
 				}
-				if err := b.runner.Run(ctx, "child", nothing, FromCarrier(c, WithAsParent())); err != nil {
+				if err := b.runner.Run(ctx, "child", nothing, ContinueFrom(c)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -176,12 +176,12 @@ func FuzzCarrier(f *testing.F) {
 		recordFaults(t) // the propagator reports bad baggage
 		b := newBackend(t, WithPropagator(w3c))
 		c := propagation.MapCarrier{"traceparent": parent, "tracestate": state, "baggage": bag}
-		var opts []LinkOption
+		from := FromCarrier
 		if asParent {
-			opts = append(opts, WithAsParent())
+			from = ContinueFrom
 		}
 		calls := 0
-		if err := b.runner.Run(t.Context(), "load", func(context.Context) error { calls++; return nil }, FromCarrier(c, opts...)); err != nil || calls != 1 {
+		if err := b.runner.Run(t.Context(), "load", func(context.Context) error { calls++; return nil }, from(c)); err != nil || calls != 1 {
 			t.Errorf("%d calls, %v", calls, err)
 		}
 		want := trace.SpanContextFromContext(w3c.Extract(context.Background(), c))

@@ -9,12 +9,12 @@
 //
 // Open the database with package otdb, and pass the function's own context to
 // its queries: that is how they find their task. [Do] and [Wrap] are for
-// functions with values, [Go] and [Group] for goroutines, [Inject] and
-// [FromCarrier] for tasks that pass through a queue.
+// functions with values, [Go] and [Group] for goroutines, [Inject] with
+// [FromCarrier] or [ContinueFrom] for tasks that pass through a queue.
 //
 // Telemetry goes to the global OpenTelemetry providers, whenever they are set,
 // or to those of a [Runner]; [New] makes one, [SetDefault] makes it that of the
-// package's functions.
+// package's functions, and [Runner.Context] that of the tasks below a context.
 //
 // # What becomes of a task
 //
@@ -59,7 +59,7 @@
 // # Spans
 //
 // A span has the name of its task, is of the kind internal, or consumer with
-// [FromCarrier], and is a child of the span in the context. From its start on it
+// [FromCarrier] and [ContinueFrom], and is a child of the span in the context. From its start on it
 // has worker.task.name, code.function.name (that of fn), and what options add:
 // worker.task.id, worker.task.attempt, worker.task.input.<key>, labels, and any
 // attributes. At its end it gets worker.task.result, error.type,
@@ -72,9 +72,11 @@
 // # Metrics
 //
 //	worker.task.duration                histogram, s            name, result, error.type, labels
-//	worker.task.active                  up-down counter, {task} name
+//	worker.task.active                  up-down counter, {task} name; observed
 //	worker.task.oldest.age              gauge, s                name; absent while none is running
-//	worker.task.last_success.timestamp  gauge, s (Unix time)    name; see WithExpectedTasks
+//	worker.task.last_success.timestamp  gauge, s (Unix time)    name; absent until it succeeded
+//	worker.task.schedule.interval       gauge, s                name; see WithSchedule
+//	worker.task.schedule.start.timestamp gauge, s (Unix time)   name; likewise
 //	worker.task.queue.duration          histogram, s            name; see WithEnqueuedAt
 //	worker.task.db.operations           histogram, {operation}  name; of tasks that had any
 //	worker.task.db.duration             histogram, s            name; likewise
@@ -93,7 +95,7 @@
 //     what tasks within this one have reported not counted again;
 //   - rows_leaked: rows were open when the outermost task ended, or the last of
 //     the tasks that they were opened in, if one outlived it;
-//   - slow_statement: a statement took as long as [WithSlowStatements] says, or longer.
+//   - slow_statement: a statement took one second or more ([WithSlowStatements]).
 //
 // A task reports at most 16 of a kind, the worst first.
 package worker

@@ -32,7 +32,7 @@ func ExampleNew() {
 	runner, err := worker.New(
 		worker.WithTracerProvider(trace.NewTracerProvider(trace.WithSyncer(spans))),
 		worker.WithLogger(slog.New(slog.DiscardHandler)),
-		worker.WithExpectedTasks("compact"),
+		worker.WithSchedule("compact", 26*time.Hour),
 	)
 	if err != nil {
 		fmt.Println(err)

@@ -47,10 +47,11 @@ type account struct {
 // closeLedger ends the task for its ledger.
 func (t *task) closeLedger(a *account) {
 	defer guard("closing a task's ledger")
-	l, c := &t.ledger, t.runner.config
+	l := &t.ledger
+	limits := l.Limits()
 	var leaks []ledger.Leak
 	a.Totals, leaks = l.Settle()
-	if n := c.repeatedStatements; n > 0 && a.Statements >= n {
+	if n := limits.RepeatedStatements; n > 0 && a.Statements >= n {
 		for _, s := range first(l.TakeRepeated(n)) {
 			a.findings = append(a.findings, finding{kind: findingRepeatedStatement, summary: s.Summary, count: s.Count})
 		}
@@ -58,7 +59,7 @@ func (t *task) closeLedger(a *account) {
 	if len(leaks) > 0 {
 		a.findings = append(a.findings, first(leakFindings(leaks))...)
 	}
-	if c.slowStatements > 0 {
+	if limits.SlowStatements > 0 {
 		for _, s := range first(l.Slow()) {
 			a.findings = append(a.findings, finding{kind: findingSlowStatement, summary: s.Summary, count: s.Count, slowest: s.Slowest})
 		}

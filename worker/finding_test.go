@@ -335,13 +335,13 @@ func (panickingRows) EndLeaked() (ledger.Leak, bool) { panic("rows") }
 func TestLabels(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		f := recordFaults(t)
-		b := newBackend(t, WithLabels("tenant", "queue"))
+		b := newBackend(t, WithLabelKeys("tenant", "queue"))
 		for range 2 {
 			_ = b.runner.Run(t.Context(), "load", nothing, WithLabel("tenant", "acme\xff"), WithLabel("user", "17"))
 			_ = b.runner.Run(t.Context(), "load", fails, WithLabel("tenant", "acme"), WithLabel("queue", "q"))
 			_ = b.runner.Run(t.Context(), "load", nothing)
 		}
-		f.want(t, `worker: label "user" was not declared with WithLabels`)
+		f.want(t, `worker: label "user" was not declared with WithLabelKeys`)
 		b.wantMetrics(
 			durationMetric(
 				histogram(durationBuckets, kv{"worker.task.name": "load", "worker.task.result": "success", "tenant": "acme\uFFFD"}, 0., 0),

@@ -53,6 +53,10 @@ type gauge struct {
 	opts   []metric.ObserveOption
 	refs   int // names of runners that use it, under the group's mu
 
+	// The schedule, under the group's mu.
+	interval  time.Duration // 0: none
+	scheduled float64       // since when, as Unix time
+
 	// The last success as it was observed last, under the group's mu: it must
 	// not move by the difference between two readings of two clocks.
 	reading time.Duration
@@ -63,9 +67,10 @@ type gauge struct {
 type shard struct {
 	mu          sync.Mutex
 	first, last *task // the running ones, in the order they started in
+	size        int64 // how many they are
 	succeeded   time.Duration
 	hasSuccess  bool
-	_           [24]byte
+	_           [16]byte
 }
 
 // maxShards is the number of shards of a gauge, a power of two.
@@ -179,44 +184,81 @@ func (g *gaugeGroup) leave(provider any) error {
 	return reg.Unregister()
 }
 
+// observables are the observable instruments of one meter.
+type observables struct {
+	active                        metric.Int64ObservableUpDownCounter
+	age, success, interval, start metric.Float64ObservableGauge
+}
+
 func (g *gaugeGroup) register(m metric.Meter) (metric.Registration, error) {
-	age, err1 := m.Float64ObservableGauge("worker.task.oldest.age",
+	var (
+		in observables
+		e  [5]error
+	)
+	in.active, e[0] = m.Int64ObservableUpDownCounter("worker.task.active",
+		metric.WithUnit("{task}"),
+		metric.WithDescription("Worker tasks that are running."))
+	in.age, e[1] = m.Float64ObservableGauge("worker.task.oldest.age",
 		metric.WithUnit("s"),
 		metric.WithDescription("How long the oldest running worker task has run."))
-	success, err2 := m.Float64ObservableGauge("worker.task.last_success.timestamp",
+	in.success, e[2] = m.Float64ObservableGauge("worker.task.last_success.timestamp",
 		metric.WithUnit("s"),
 		metric.WithDescription("When a worker task last succeeded, as Unix time."))
-	if err := errors.Join(err1, err2); err != nil {
+	in.interval, e[3] = m.Float64ObservableGauge("worker.task.schedule.interval",
+		metric.WithUnit("s"),
+		metric.WithDescription("The time in which a worker task is to succeed once."))
+	in.start, e[4] = m.Float64ObservableGauge("worker.task.schedule.start.timestamp",
+		metric.WithUnit("s"),
+		metric.WithDescription("Since when a worker task is to succeed, as Unix time."))
+	if err := errors.Join(e[:]...); err != nil {
 		return nil, err
 	}
 	r, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		g.observe(o, age, success)
+		g.observe(o, &in)
 		return nil
-	}, age, success)
+	}, in.active, in.age, in.success, in.interval, in.start)
 	if err == nil && r == nil {
 		err = errors.New("worker: the meter returned no registration")
 	}
 	return r, err
 }
 
-func (g *gaugeGroup) observe(o metric.Observer, age, success metric.Float64Observable) {
+func (g *gaugeGroup) observe(o metric.Observer, in *observables) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, k := range g.gauges {
-		started, isRunning, succeeded, hasSuccess := k.look()
+		is := k.look()
 		now, wall := g.clock(), g.now()
-		if isRunning {
-			o.ObserveFloat64(age, (now - started).Seconds(), k.opts...)
+		o.ObserveInt64(in.active, is.running, k.opts...)
+		if is.running > 0 {
+			o.ObserveFloat64(in.age, (now - is.oldest).Seconds(), k.opts...)
 		}
-		if !hasSuccess {
+		if k.interval > 0 {
+			o.ObserveFloat64(in.interval, k.interval.Seconds(), k.opts...)
+			o.ObserveFloat64(in.start, k.scheduled, k.opts...)
+		}
+		if !is.hasSuccess {
 			continue
 		}
-		if k.wall == 0 || k.reading != succeeded {
-			k.reading = succeeded
-			k.wall = float64(wall.Add(succeeded-now).UnixNano()) / float64(time.Second)
+		if k.wall == 0 || k.reading != is.succeeded {
+			k.reading = is.succeeded
+			k.wall = unixSeconds(wall.Add(is.succeeded - now))
 		}
-		o.ObserveFloat64(success, k.wall, k.opts...)
+		o.ObserveFloat64(in.success, k.wall, k.opts...)
 	}
+}
+
+func unixSeconds(t time.Time) float64 { return float64(t.UnixNano()) / float64(time.Second) }
+
+// schedule notes that a task is to succeed once in that time, from start on. Of
+// several starts the first one counts, and of several times the last.
+func (g *gaugeGroup) schedule(k *gauge, every time.Duration, start time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if k.interval == 0 {
+		k.scheduled = unixSeconds(start)
+	}
+	k.interval = every
 }
 
 // gauge returns the state of a task name, for one more user.
@@ -249,32 +291,28 @@ func (g *gaugeGroup) apart() *gaugeGroup {
 	return newGaugeGroup(nil, &config{clock: g.clock, now: g.now})
 }
 
-// look returns when the oldest running task started, and when one succeeded
-// last, as readings of the clock.
-func (k *gauge) look() (started time.Duration, isRunning bool, succeeded time.Duration, hasSuccess bool) {
+// state is what a gauge has at one moment; times are readings of the clock.
+type state struct {
+	running    int64
+	oldest     time.Duration // when the oldest running task started
+	succeeded  time.Duration // when one succeeded last
+	hasSuccess bool
+}
+
+func (k *gauge) look() (out state) {
 	for i := range k.shards {
 		s := &k.shards[i]
 		s.mu.Lock()
-		if t := s.first; t != nil && (!isRunning || t.started < started) {
-			started, isRunning = t.started, true
+		if t := s.first; t != nil && (out.running == 0 || t.started < out.oldest) {
+			out.oldest = t.started
 		}
-		if s.hasSuccess && (!hasSuccess || s.succeeded > succeeded) {
-			succeeded, hasSuccess = s.succeeded, true
+		out.running += s.size
+		if s.hasSuccess && (!out.hasSuccess || s.succeeded > out.succeeded) {
+			out.succeeded, out.hasSuccess = s.succeeded, true
 		}
 		s.mu.Unlock()
 	}
-	return started, isRunning, succeeded, hasSuccess
-}
-
-// expect notes that a success is expected from this reading of the clock on.
-func (k *gauge) expect(reading time.Duration) {
-	if _, _, _, ok := k.look(); ok {
-		return
-	}
-	s := &k.shards[0]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.succeed(reading)
+	return out
 }
 
 // succeed notes a success. The caller holds s.mu.
@@ -294,6 +332,7 @@ func (s *shard) link(t *task) {
 	}
 	s.last = t
 	t.running = true
+	s.size++
 }
 
 // unlink takes a task off that has ended. The caller holds s.mu.
@@ -309,4 +348,5 @@ func (s *shard) unlink(t *task) {
 		t.next.prev = t.prev
 	}
 	t.prev, t.next, t.running = nil, nil, false
+	s.size--
 }

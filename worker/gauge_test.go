@@ -68,8 +68,10 @@ func (b *backend) gauges() map[string]map[string]float64 {
 }
 
 const (
-	oldestAge   = "worker.task.oldest.age"
-	lastSuccess = "worker.task.last_success.timestamp"
+	oldestAge     = "worker.task.oldest.age"
+	lastSuccess   = "worker.task.last_success.timestamp"
+	interval      = "worker.task.schedule.interval"
+	scheduleStart = "worker.task.schedule.start.timestamp"
 )
 
 // bubbleStart is the Unix time at which a test's bubble starts.
@@ -78,15 +80,20 @@ const bubbleStart = 946684800.
 // Runners on one meter provider observe each name once.
 func TestGaugesShared(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		b := newBackend(t, WithExpectedTasks("load", "never"))
-		other := b.newRunner(WithExpectedTasks("load"))
+		b := newBackend(t, WithSchedule("load", time.Minute), WithSchedule("never", time.Hour), WithSchedule("load", 2*time.Minute))
+		other := b.newRunner(WithSchedule("load", 3*time.Minute))
+		time.Sleep(time.Second) // the schedules began before
 		want := func(age, success map[string]float64) {
 			t.Helper()
 			got := b.gauges()
 			wantEqual(t, "age", got[oldestAge], age)
 			wantEqual(t, "last success", got[lastSuccess], success)
+			if len(got[interval]) > 0 {
+				wantEqual(t, "interval", got[interval], map[string]float64{"load": 180, "never": 3600})
+				wantEqual(t, "start", got[scheduleStart], map[string]float64{"load": bubbleStart, "never": bubbleStart})
+			}
 		}
-		want(nil, map[string]float64{"load": bubbleStart, "never": bubbleStart})
+		want(nil, nil)
 
 		sleep := func(d time.Duration, err error) func(context.Context) (int, error) {
 			return func(context.Context) (int, error) { time.Sleep(d); return 0, err }
@@ -97,15 +104,15 @@ func TestGaugesShared(t *testing.T) {
 		f3 := Go(t.Context(), "never", sleep(time.Second, errTyped), WithRunner(other))
 		f4 := Go(t.Context(), "skip", sleep(time.Second, Skip(nil)), WithRunner(other))
 		time.Sleep(500 * time.Millisecond)
-		want(map[string]float64{"load": 1.5, "never": .5, "skip": .5}, map[string]float64{"load": bubbleStart, "never": bubbleStart})
+		want(map[string]float64{"load": 1.5, "never": .5, "skip": .5}, nil)
 		_, _ = f3.Wait()
 		_, _ = f4.Wait()
-		_, _ = f2.Wait() // at 4 s
-		want(map[string]float64{"load": 4}, map[string]float64{"load": bubbleStart + 4, "never": bubbleStart})
+		_, _ = f2.Wait() // at 5 s
+		want(map[string]float64{"load": 4}, map[string]float64{"load": bubbleStart + 5})
 		time.Sleep(time.Second)
-		want(map[string]float64{"load": 5}, map[string]float64{"load": bubbleStart + 4, "never": bubbleStart})
-		_, _ = f1.Wait() // at 10 s
-		want(nil, map[string]float64{"load": bubbleStart + 10, "never": bubbleStart})
+		want(map[string]float64{"load": 5}, map[string]float64{"load": bubbleStart + 5})
+		_, _ = f1.Wait() // at 11 s
+		want(nil, map[string]float64{"load": bubbleStart + 11})
 
 		// The names of a runner go with it, unless another one has them too.
 		if err := other.Drain(t.Context()); err != nil {
@@ -114,21 +121,53 @@ func TestGaugesShared(t *testing.T) {
 		if err := other.Run(t.Context(), "after", nothing); err != ErrDraining {
 			t.Error(err)
 		}
-		want(nil, map[string]float64{"load": bubbleStart + 10, "never": bubbleStart})
-		again := b.newRunner(WithExpectedTasks("load"))
-		want(nil, map[string]float64{"load": bubbleStart + 10, "never": bubbleStart})
+		want(nil, map[string]float64{"load": bubbleStart + 11})
+		again := b.newRunner(WithSchedule("load", 3*time.Minute))
+		want(nil, map[string]float64{"load": bubbleStart + 11})
 		for _, r := range []*Runner{again, b.runner} {
 			if err := r.Drain(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}
-		want(nil, nil)
+		wantEqual(t, "drained", b.gauges(), map[string]map[string]float64{})
 		gaugeGroups.mu.Lock()
 		defer gaugeGroups.mu.Unlock()
 		if _, ok := gaugeGroups.groups[b.meter]; ok {
 			t.Error("the group is still there")
 		}
 	})
+}
+
+// However many tasks start before the provider is set, and end after, the number
+// of those that run is exact, and a task that never succeeded has no last success.
+func TestGaugesOfProviderSetLater(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	r, err := New(WithSchedule("load", time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := make(chan struct{})
+	var tasks []*Future[int]
+	for range 3 {
+		tasks = append(tasks, Go(t.Context(), "load", func(context.Context) (int, error) { <-end; return 0, errBoom }, WithRunner(r)))
+	}
+	b := newBackend(t)
+	otel.SetMeterProvider(b.meter)
+	want := func(n int64) {
+		t.Helper()
+		b.wantMetric(activeMetric(map[string]int64{"load": n}))
+		if got, ok := b.gauges()[lastSuccess]; ok {
+			t.Errorf("last success %v", got)
+		}
+	}
+	want(3)
+	close(end)
+	for _, f := range tasks {
+		_, _ = f.Wait()
+	}
+	want(0)
 }
 
 // A provider that becomes the global one has the same gauges as before.

@@ -17,7 +17,6 @@ var (
 // instruments are the synchronous instruments of one runner.
 type instruments struct {
 	duration      metric.Float64Histogram
-	active        metric.Int64UpDownCounter
 	queueDuration metric.Float64Histogram
 	dbOperations  metric.Int64Histogram
 	dbDuration    metric.Float64Histogram
@@ -29,47 +28,41 @@ type instruments struct {
 func newInstruments(m metric.Meter) (*instruments, error) {
 	var (
 		in = new(instruments)
-		e  [6]error
+		e  [5]error
 	)
 	in.duration, e[0] = m.Float64Histogram("worker.task.duration",
 		metric.WithUnit("s"),
 		metric.WithDescription("Duration of worker tasks."),
 		metric.WithExplicitBucketBoundaries(durationBuckets...))
-	in.active, e[1] = m.Int64UpDownCounter("worker.task.active",
-		metric.WithUnit("{task}"),
-		metric.WithDescription("Worker tasks that are running."))
-	in.queueDuration, e[2] = m.Float64Histogram("worker.task.queue.duration",
+	in.queueDuration, e[1] = m.Float64Histogram("worker.task.queue.duration",
 		metric.WithUnit("s"),
 		metric.WithDescription("Time that worker tasks waited in a queue before they started."),
 		metric.WithExplicitBucketBoundaries(durationBuckets...))
-	in.dbOperations, e[3] = m.Int64Histogram("worker.task.db.operations",
+	in.dbOperations, e[2] = m.Int64Histogram("worker.task.db.operations",
 		metric.WithUnit("{operation}"),
 		metric.WithDescription("Database operations of a worker task that had any."),
 		metric.WithExplicitBucketBoundaries(operationBuckets...))
-	in.dbDuration, e[4] = m.Float64Histogram("worker.task.db.duration",
+	in.dbDuration, e[3] = m.Float64Histogram("worker.task.db.duration",
 		metric.WithUnit("s"),
 		metric.WithDescription("Time inside database drivers, of a worker task that had database operations."),
 		metric.WithExplicitBucketBoundaries(durationBuckets...))
-	in.findings, e[5] = m.Int64Counter("worker.task.findings",
+	in.findings, e[4] = m.Int64Counter("worker.task.findings",
 		metric.WithUnit("{finding}"),
 		metric.WithDescription("What worker tasks did to their databases and should not."))
 
 	if in.duration == nil || e[0] != nil {
 		in.duration = noop.Float64Histogram{}
 	}
-	if in.active == nil || e[1] != nil {
-		in.active = noop.Int64UpDownCounter{}
-	}
-	if in.queueDuration == nil || e[2] != nil {
+	if in.queueDuration == nil || e[1] != nil {
 		in.queueDuration = noop.Float64Histogram{}
 	}
-	if in.dbOperations == nil || e[3] != nil {
+	if in.dbOperations == nil || e[2] != nil {
 		in.dbOperations = noop.Int64Histogram{}
 	}
-	if in.dbDuration == nil || e[4] != nil {
+	if in.dbDuration == nil || e[3] != nil {
 		in.dbDuration = noop.Float64Histogram{}
 	}
-	if in.findings == nil || e[5] != nil {
+	if in.findings == nil || e[4] != nil {
 		in.findings = noop.Int64Counter{}
 	}
 	return in, errors.Join(e[:]...)

@@ -26,7 +26,7 @@ func (r *Runner) declared(labels []attribute.KeyValue) []attribute.KeyValue {
 		}
 		if _, known := r.undeclared.LoadOrStore(kv.Key, true); !known {
 			r.reported.Add(1)
-			handle(fmt.Errorf("worker: label %q was not declared with WithLabels, and is dropped", kv.Key))
+			handle(fmt.Errorf("worker: label %q was not declared with WithLabelKeys, and is dropped", kv.Key))
 		}
 	}
 	return out

@@ -119,7 +119,6 @@ type name struct {
 	kv    attribute.KeyValue // worker.task.name in metrics
 	gauge *gauge
 
-	add     []metric.AddOption
 	record  []metric.RecordOption
 	results [len(resultNames)][]metric.RecordOption // by a result without an error.type
 
@@ -138,7 +137,6 @@ type startOptions struct {
 func newName(span string, group *gaugeGroup) *name {
 	k := &name{span: span, kv: keyTaskName.String(span), gauge: group.gauge(span)}
 	set := metric.WithAttributeSet(attribute.NewSet(k.kv))
-	k.add = []metric.AddOption{set}
 	k.record = []metric.RecordOption{set}
 	for r := range k.results {
 		k.results[r] = []metric.RecordOption{metric.WithAttributeSet(k.set(result(r), "", nil))}

@@ -8,17 +8,23 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/ledger"
 )
 
 const (
 	defaultMaxTaskNames       = 200
 	defaultRepeatedStatements = 20
+	defaultSlowStatements     = time.Second
+	defaultIdleTransactions   = 10 * time.Second
+	defaultMaxOperationSpans  = 100
 
 	// flushTimeout bounds how long a panic waits for the flush.
 	flushTimeout = 5 * time.Second
@@ -31,6 +37,36 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
+// SharedOption configures a [Runner], or one task. Of a task it overrides the
+// runner's.
+type SharedOption interface {
+	Option
+	TaskOption
+}
+
+// sharedOption sets a limit, or is a mistake. [New] returns mistakes; those of
+// a task are reported to otel.Handle, and the task runs without the option.
+type sharedOption struct {
+	set func(*ledger.Limits)
+	err error
+}
+
+func (o sharedOption) apply(c *config) {
+	if o.err != nil {
+		c.errs = append(c.errs, o.err)
+		return
+	}
+	o.set(&c.limits)
+}
+
+func (o sharedOption) applyTask(c *taskConfig) {
+	if o.err != nil {
+		handle(o.err)
+		return
+	}
+	c.shared = append(c.shared, o.set)
+}
+
 // config is made once for a runner and never changes after that.
 type config struct {
 	tracerProvider trace.TracerProvider
@@ -42,12 +78,11 @@ type config struct {
 	flush         func(context.Context) error
 	recoverPanics bool
 
-	labels        []string
-	expectedTasks []string
-	maxTaskNames  int
+	labels       []string
+	schedules    []schedule
+	maxTaskNames int
 
-	repeatedStatements int64
-	slowStatements     time.Duration
+	limits ledger.Limits
 
 	clock func() time.Duration // monotonic, since some fixed time
 	now   func() time.Time     // the wall clock
@@ -61,18 +96,23 @@ var processStart = time.Now()
 
 func newConfig(opts []Option) *config {
 	c := &config{
-		maxTaskNames:       defaultMaxTaskNames,
-		repeatedStatements: defaultRepeatedStatements,
-		clock:              func() time.Duration { return time.Since(processStart) },
-		now:                time.Now,
+		maxTaskNames: defaultMaxTaskNames,
+		limits: ledger.Limits{
+			RepeatedStatements: defaultRepeatedStatements,
+			SlowStatements:     defaultSlowStatements,
+			IdleTransactions:   defaultIdleTransactions,
+			OperationSpans:     defaultMaxOperationSpans,
+		},
+		clock: func() time.Duration { return time.Since(processStart) },
+		now:   time.Now,
 	}
 	for _, o := range opts {
 		if o != nil {
 			o.apply(c)
 		}
 	}
-	if n := len(c.expectedTasks); n > c.maxTaskNames {
-		c.mistake("%d expected tasks, but at most %d task names", n, c.maxTaskNames)
+	if n := len(c.schedules); n > c.maxTaskNames {
+		c.mistake("%d scheduled tasks, but at most %d task names", n, c.maxTaskNames)
 	}
 	return c
 }
@@ -95,7 +135,7 @@ func WithMeterProvider(p metric.MeterProvider) Option {
 	return optionFunc(func(c *config) { c.meterProvider = p })
 }
 
-// WithPropagator sets how [Inject] and [FromCarrier] write and read a trace
+// WithPropagator sets how [Inject], [FromCarrier] and [ContinueFrom] write and read a trace
 // context. Nil, the default, means the global propagator, looked up at each
 // call. OpenTelemetry's own default for that one carries nothing.
 func WithPropagator(p propagation.TextMapPropagator) Option {
@@ -136,16 +176,16 @@ func WithRecoverPanics() Option {
 	return optionFunc(func(c *config) { c.recoverPanics = true })
 }
 
-// WithLabels declares the attributes of worker.task.duration that tasks may set
+// WithLabelKeys declares the attributes of worker.task.duration that tasks may set
 // with [WithLabel]. Every combination of values is a time series of its own, so
 // labels should have few values. An empty key, one that the metric has anyway, or
 // that Prometheus or its exporter keeps for itself (le, quantile, job, instance,
-// otel_scope_…, __…), and two that are one to Prometheus, such as a.b and a_b,
-// are mistakes.
-func WithLabels(keys ...string) Option {
+// otel_scope_…, __…), one that is not UTF-8, and two that are one to Prometheus,
+// such as a.b and a_b, are mistakes.
+func WithLabelKeys(keys ...string) Option {
 	return optionFunc(func(c *config) {
 		for _, k := range keys {
-			if reservedLabel(k) {
+			if reservedLabel(k) || !utf8.ValidString(k) {
 				c.mistake("%q cannot be a label", k)
 				continue
 			}
@@ -196,16 +236,30 @@ func alphanumeric(c rune) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
-// WithExpectedTasks names tasks that should succeed from time to time. They
-// have a worker.task.last_success.timestamp from the start of the runner, so
-// that an alert finds a task that never ran. An empty name is a mistake, and so
-// are more names than [WithMaxTaskNames] allows.
-func WithExpectedTasks(names ...string) Option {
+// schedule is how often a task is to succeed.
+type schedule struct {
+	task  string
+	every time.Duration
+}
+
+// WithSchedule says that the task of that name is to succeed once in that time,
+// slack included: 26 hours for a nightly task. The time is the metric
+// worker.task.schedule.interval, and worker.task.schedule.start.timestamp is when
+// the runner was made, so that an alert finds a task that is late, or that never
+// ran. The last call for a name counts. An empty name and a time that is not
+// positive are mistakes, and so are more names than [WithMaxTaskNames] allows.
+func WithSchedule(name string, every time.Duration) Option {
 	return optionFunc(func(c *config) {
-		if slices.Contains(names, "") {
-			c.mistake("an expected task has no name")
+		switch {
+		case name == "":
+			c.mistake("a scheduled task has no name")
+			return
+		case every <= 0:
+			c.mistake("the schedule of %q: %v is not positive", valid(name), every)
+			return
 		}
-		c.expectedTasks = append(c.expectedTasks, names...)
+		c.schedules = slices.DeleteFunc(c.schedules, func(s schedule) bool { return s.task == name })
+		c.schedules = append(c.schedules, schedule{name, every})
 	})
 }
 
@@ -225,25 +279,35 @@ func WithMaxTaskNames(n int) Option {
 // WithRepeatedStatements sets how often statements of one summary must run in a
 // task to make a finding of the kind repeated_statement. The default is 20;
 // zero turns the finding off. Less is a mistake.
-func WithRepeatedStatements(n int) Option {
-	return optionFunc(func(c *config) {
-		if n < 0 {
-			c.mistake("repeated statements: %d is negative", n)
-			return
-		}
-		c.repeatedStatements = int64(n)
-	})
+func WithRepeatedStatements(n int) SharedOption {
+	return sharedOption{func(l *ledger.Limits) { l.RepeatedStatements = int64(n) }, negative(n < 0, "repeated statements", n)}
 }
 
 // WithSlowStatements sets the time inside the driver from which a statement
-// makes a finding of the kind slow_statement. Zero, the default, turns the
-// finding off. Less is a mistake.
-func WithSlowStatements(d time.Duration) Option {
-	return optionFunc(func(c *config) {
-		if d < 0 {
-			c.mistake("slow statements: %v is negative", d)
-			return
-		}
-		c.slowStatements = d
-	})
+// makes a finding of the kind slow_statement. The default is one second; zero
+// turns the finding off. Less is a mistake.
+func WithSlowStatements(d time.Duration) SharedOption {
+	return sharedOption{func(l *ledger.Limits) { l.SlowStatements = d }, negative(d < 0, "slow statements", d)}
+}
+
+// WithIdleTransactions sets the time without an operation from which a
+// transaction makes a finding of the kind transaction_idle. The default is ten
+// seconds; zero turns the finding off. Less is a mistake.
+func WithIdleTransactions(d time.Duration) SharedOption {
+	return sharedOption{func(l *ledger.Limits) { l.IdleTransactions = d }, negative(d < 0, "idle transactions", d)}
+}
+
+// WithMaxOperationSpans sets how many operations of one kind have a span of
+// their own in a trace. The default is 100; zero lifts the bound. Less is a
+// mistake.
+func WithMaxOperationSpans(n int) SharedOption {
+	return sharedOption{func(l *ledger.Limits) { l.OperationSpans = n }, negative(n < 0, "operation spans", n)}
+}
+
+// negative returns the mistake that a value is below zero, if it is.
+func negative(is bool, what string, value any) error {
+	if !is {
+		return nil
+	}
+	return fmt.Errorf("worker: %s: %v is negative", what, value)
 }

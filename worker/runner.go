@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,9 +76,9 @@ func newRunner(c *config) (*Runner, error) {
 	errTracer := r.newTracer()
 	group, errMeter := r.newMeter()
 	r.names = newNames(c.maxTaskNames, group)
-	for _, raw := range c.expectedTasks {
-		k, _ := r.names.get(raw)
-		k.gauge.expect(c.clock())
+	for _, s := range c.schedules {
+		k, _ := r.names.get(s.task)
+		group.schedule(k.gauge, s.every, c.now())
 	}
 	return r, errors.Join(errTracer, errMeter)
 }
@@ -144,6 +145,43 @@ func (r *Runner) logger() *slog.Logger {
 		return l
 	}
 	return slog.Default()
+}
+
+type runnerKey struct{}
+
+// contextRunners says that there is a context with a runner, or was.
+var contextRunners atomic.Bool
+
+// Context returns a context in which r is the runner of the package's functions
+// instead of [Default]: of tasks that start below it, and of what is injected.
+// [WithRunner] and the methods of another runner come before it.
+func (r *Runner) Context(ctx context.Context) context.Context {
+	if r == nil || r.config == nil {
+		r = Default()
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	contextRunners.Store(true)
+	return context.WithValue(ctx, runnerKey{}, r)
+}
+
+// fromContext returns the runner of [Runner.Context], or nil. A program that
+// does not use it pays nothing for it.
+func fromContext(ctx context.Context) *Runner {
+	if !contextRunners.Load() {
+		return nil
+	}
+	r, _ := ctx.Value(runnerKey{}).(*Runner)
+	return r
+}
+
+// runnerOf returns the runner of the package's functions in ctx.
+func runnerOf(ctx context.Context) *Runner {
+	if r := fromContext(ctx); r != nil {
+		return r
+	}
+	return Default()
 }
 
 var (

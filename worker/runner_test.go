@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -60,29 +61,33 @@ func typedRecord(name string) record {
 
 func TestNewMistakes(t *testing.T) {
 	for want, opt := range map[string]Option{
-		`worker: "" cannot be a label`:                            WithLabels("tenant", ""),
-		`worker: "worker.task.name" cannot be a label`:            WithLabels("worker.task.name"),
-		`worker: "error.type" cannot be a label`:                  WithLabels("error.type"),
+		`worker: "" cannot be a label`:                            WithLabelKeys("tenant", ""),
+		`worker: "worker.task.name" cannot be a label`:            WithLabelKeys("worker.task.name"),
+		`worker: "error.type" cannot be a label`:                  WithLabelKeys("error.type"),
 		"worker: at most 0 task names: must be at least 1":        WithMaxTaskNames(0),
 		"worker: repeated statements: -1 is negative":             WithRepeatedStatements(-1),
 		"worker: slow statements: -1ns is negative":               WithSlowStatements(-1),
-		"worker: 201 expected tasks, but at most 200 task names":  WithExpectedTasks(slices.Repeat([]string{"x"}, 201)...),
-		"worker: an expected task has no name":                    WithExpectedTasks("x", ""),
+		"worker: idle transactions: -1ns is negative":             WithIdleTransactions(-1),
+		"worker: operation spans: -1 is negative":                 WithMaxOperationSpans(-1),
+		"worker: 201 scheduled tasks, but at most 200 task names": manySchedules(201),
+		"worker: a scheduled task has no name":                    WithSchedule("", time.Hour),
+		"worker: the schedule of \"x\uFFFD\": 0s is not positive": WithSchedule("x\xff", 0),
+		`worker: "a\xff" cannot be a label`:                       WithLabelKeys("a\xff"),
 		"meter provider: broken":                                  WithMeterProvider(brokenMeters{}),
 		"worker: panic while making instruments: no meters today": WithMeterProvider(panicking{}),
 		"worker: panic while making a tracer: no tracers today":   WithTracerProvider(panicking{}),
 		"worker: the meter provider returned no meter":            WithMeterProvider(nilProvider{}),
 		"worker: the tracer provider returned no tracer":          WithTracerProvider(nilProvider{}),
 		"worker: the meter returned no registration":              WithMeterProvider(noRegistrations{}),
-		`worker: "le" cannot be a label`:                          WithLabels("le"),
-		`worker: "quantile" cannot be a label`:                    WithLabels("quantile"),
-		`worker: "job" cannot be a label`:                         WithLabels("job"),
-		`worker: "worker_task_name" cannot be a label`:            WithLabels("worker_task_name"),
-		`worker: "worker/task/result" cannot be a label`:          WithLabels("worker/task/result"),
-		`worker: "error_type" cannot be a label`:                  WithLabels("error_type"),
-		`worker: "otel.scope.name" cannot be a label`:             WithLabels("otel.scope.name"),
-		`worker: "__name__" cannot be a label`:                    WithLabels("__name__"),
-		`worker: the labels "a.b" and "a_b" are one to`:           WithLabels("a.b", "a", "a_b"),
+		`worker: "le" cannot be a label`:                          WithLabelKeys("le"),
+		`worker: "quantile" cannot be a label`:                    WithLabelKeys("quantile"),
+		`worker: "job" cannot be a label`:                         WithLabelKeys("job"),
+		`worker: "worker_task_name" cannot be a label`:            WithLabelKeys("worker_task_name"),
+		`worker: "worker/task/result" cannot be a label`:          WithLabelKeys("worker/task/result"),
+		`worker: "error_type" cannot be a label`:                  WithLabelKeys("error_type"),
+		`worker: "otel.scope.name" cannot be a label`:             WithLabelKeys("otel.scope.name"),
+		`worker: "__name__" cannot be a label`:                    WithLabelKeys("__name__"),
+		`worker: the labels "a.b" and "a_b" are one to`:           WithLabelKeys("a.b", "a", "a_b"),
 	} {
 		r, err := New(WithTracerProvider(tracenoop.NewTracerProvider()), WithMeterProvider(metricnoop.NewMeterProvider()), nil, opt)
 		if err == nil || !strings.Contains(err.Error(), want) || r != nil {
@@ -93,6 +98,15 @@ func TestNewMistakes(t *testing.T) {
 	if n := len(strings.Split(err.Error(), "\n")); n != 2 {
 		t.Errorf("%d mistakes in %q", n, err)
 	}
+}
+
+// manySchedules schedules n tasks.
+func manySchedules(n int) Option {
+	return optionFunc(func(c *config) {
+		for i := range n {
+			WithSchedule(fmt.Sprint("task ", i), time.Hour).apply(c)
+		}
+	})
 }
 
 // brokenMeters makes no instruments.
@@ -109,7 +123,7 @@ func (brokenMeter) Float64Histogram(string, ...metric.Float64HistogramOption) (m
 func (brokenMeter) Int64Histogram(string, ...metric.Int64HistogramOption) (metric.Int64Histogram, error) {
 	return nil, errBroken
 }
-func (brokenMeter) Int64UpDownCounter(string, ...metric.Int64UpDownCounterOption) (metric.Int64UpDownCounter, error) {
+func (brokenMeter) Int64ObservableUpDownCounter(string, ...metric.Int64ObservableUpDownCounterOption) (metric.Int64ObservableUpDownCounter, error) {
 	return nil, errBroken
 }
 func (brokenMeter) Int64Counter(string, ...metric.Int64CounterOption) (metric.Int64Counter, error) {
@@ -185,17 +199,9 @@ func (panickingMeter) Float64Histogram(string, ...metric.Float64HistogramOption)
 	return panickingHistogram{}, nil
 }
 
-func (panickingMeter) Int64UpDownCounter(string, ...metric.Int64UpDownCounterOption) (metric.Int64UpDownCounter, error) {
-	return panickingCounter{}, nil
-}
-
 type panickingHistogram struct{ metricnoop.Float64Histogram }
 
 func (panickingHistogram) Record(context.Context, float64, ...metric.RecordOption) { panic("Record") }
-
-type panickingCounter struct{ metricnoop.Int64UpDownCounter }
-
-func (panickingCounter) Add(context.Context, int64, ...metric.AddOption) { panic("Add") }
 
 // panickingLog is a slog.Handler that panics.
 type panickingLog struct{ slog.Handler }
@@ -220,7 +226,7 @@ func TestTelemetryFails(t *testing.T) {
 	}{
 		"tracer":  {opt: []Option{WithTracerProvider(panicking{later: true})}, want: []string{"panic while starting a span"}},
 		"span":    {opt: []Option{WithTracerProvider(panicking{later: true, spans: true})}, want: []string{"panic while describing a task", "panic while ending a span"}},
-		"metrics": {opt: []Option{WithMeterProvider(panicking{later: true})}, want: []string{"panic while recording metrics", "panic while recording metrics", "panic while recording metrics"}},
+		"metrics": {opt: []Option{WithMeterProvider(panicking{later: true})}, want: []string{"panic while recording metrics"}},
 		"log":     {opt: []Option{WithLogger(slog.New(panickingLog{}))}, want: []string{"panic while logging"}},
 		"log's error": {
 			opt: []Option{WithLogger(slog.New(failingLog{}))}, want: []string{"meter provider: broken"},
@@ -230,7 +236,7 @@ func TestTelemetryFails(t *testing.T) {
 		},
 		"queue": {
 			opt: []Option{WithMeterProvider(panicking{later: true})}, task: []TaskOption{WithEnqueuedAt(time.Now())},
-			want: []string{"metrics", "metrics", "metrics", "metrics"},
+			want: []string{"metrics", "metrics"},
 		},
 		"nil option": {task: []TaskOption{nil}},
 	} {
@@ -302,7 +308,7 @@ func TestErrorPanics(t *testing.T) {
 func TestNames(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		f := recordFaults(t)
-		b := newBackend(t, WithMaxTaskNames(3), WithExpectedTasks("expected"))
+		b := newBackend(t, WithMaxTaskNames(3), WithSchedule("scheduled", time.Hour))
 		for range 2 {
 			for _, name := range []string{"a", "", "b\xff", "c"} {
 				if err := b.runner.Run(t.Context(), name, nothing); err != nil {
@@ -321,7 +327,7 @@ func TestNames(t *testing.T) {
 		}
 		b.wantMetrics(
 			durationMetric(point("a", 2), point("unnamed", 2), point("_OTHER", 4)),
-			activeMetric(map[string]int64{"a": 0, "unnamed": 0, "_OTHER": 0}),
+			activeMetric(map[string]int64{"a": 0, "unnamed": 0, "_OTHER": 0, "scheduled": 0}),
 		)
 	})
 }
@@ -1046,7 +1052,7 @@ func TestAllocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	few, err := New(WithTracerProvider(tp), WithMeterProvider(mp), WithMaxTaskNames(1), WithExpectedTasks("one"))
+	few, err := New(WithTracerProvider(tp), WithMeterProvider(mp), WithMaxTaskNames(1), WithSchedule("one", time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -1083,4 +1089,78 @@ func TestAllocs(t *testing.T) {
 func queries(ctx context.Context) error {
 	query(ctx, "SELECT packages", 10, time.Millisecond)
 	return nil
+}
+
+// limitsOf are the limits of the task in ctx.
+func limitsOf(ctx context.Context) ledger.Limits { return *ledger.FromContext(ctx).Limits() }
+
+// What is an option of a runner and of a task is, for one task, what the task says.
+func TestSharedOptions(t *testing.T) {
+	standard := ledger.Limits{RepeatedStatements: 20, SlowStatements: time.Second, IdleTransactions: 10 * time.Second, OperationSpans: 100}
+	own := ledger.Limits{RepeatedStatements: 1, SlowStatements: 2, IdleTransactions: 3, OperationSpans: 4}
+	set := []SharedOption{WithRepeatedStatements(1), WithSlowStatements(2), WithIdleTransactions(3), WithMaxOperationSpans(4)}
+	off := []SharedOption{WithRepeatedStatements(0), WithSlowStatements(0), WithIdleTransactions(0), WithMaxOperationSpans(0)}
+	runnerOptions, taskOptions := []Option{}, []TaskOption{}
+	for i := range set {
+		runnerOptions = append(runnerOptions, set[i])
+		taskOptions = append(taskOptions, off[i])
+	}
+	for name, tc := range map[string]struct {
+		runner []Option
+		task   []TaskOption
+		want   ledger.Limits
+	}{
+		"default":      {nil, nil, standard},
+		"runner":       {runnerOptions, nil, own},
+		"task":         {runnerOptions, taskOptions, ledger.Limits{}},
+		"one of them":  {runnerOptions, []TaskOption{WithSlowStatements(7), WithSlowStatements(8)}, ledger.Limits{RepeatedStatements: 1, SlowStatements: 8, IdleTransactions: 3, OperationSpans: 4}},
+		"task alone":   {nil, []TaskOption{WithMaxOperationSpans(7), nil}, ledger.Limits{RepeatedStatements: 20, SlowStatements: time.Second, IdleTransactions: 10 * time.Second, OperationSpans: 7}},
+		"task's wrong": {runnerOptions, []TaskOption{WithIdleTransactions(-1)}, own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := recordFaults(t)
+			b := newBackend(t, tc.runner...)
+			_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+				wantEqual(t, "limits", limitsOf(ctx), tc.want)
+				return b.runner.Run(ctx, "inner", func(ctx context.Context) error {
+					if len(tc.runner) > 0 {
+						wantEqual(t, "limits of the next task", limitsOf(ctx), own)
+					}
+					return nil
+				})
+			}, tc.task...)
+			if name == "task's wrong" {
+				f.want(t, "worker: idle transactions: -1ns is negative")
+			} else {
+				f.want(t)
+			}
+		})
+	}
+}
+
+// Tasks below a context with a runner are that runner's, unless they say otherwise.
+func TestRunnerContext(t *testing.T) {
+	defer SetDefault(nil)
+	standard, b, other := newBackend(t), newBackend(t, WithPropagator(w3c)), newBackend(t)
+	SetDefault(standard.runner)
+	ctx := b.runner.Context(t.Context())
+	carrier := propagation.MapCarrier{"traceparent": traceParent}
+	Inject(trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(w3c.Extract(ctx, carrier))), carrier)
+	_ = Run(ctx, "below", func(ctx context.Context) error {
+		_ = Run(ctx, "nested", nothing, ContinueFrom(carrier))
+		_ = other.runner.Run(ctx, "method", func(ctx context.Context) error { return Run(ctx, "below the method", nothing) })
+		return Run(ctx, "option", nothing, WithRunner(other.runner))
+	})
+	for _, ctx := range []context.Context{(*Runner)(nil).Context(t.Context()), new(Runner).Context(nil)} { //nolint:staticcheck // a nil context is survived
+		_ = Run(ctx, "default", nothing)
+	}
+	names := func(b *backend) (all []string) {
+		for _, s := range b.ended() {
+			all = append(all, s.Name)
+		}
+		return all
+	}
+	wantEqual(t, "the context's", names(b), []string{"nested", "below the method", "below"})
+	wantEqual(t, "another's", names(other), []string{"method", "option"})
+	wantEqual(t, "the default's", names(standard), []string{"default", "default"})
 }

@@ -61,11 +61,11 @@ func begin(ctx context.Context, r *Runner, taskName string, pc uintptr, c *taskC
 	if c.runner != nil {
 		r = c.runner
 	}
-	if r == nil || r.config == nil {
-		r = Default()
-	}
 	if ctx == nil {
 		ctx = context.Background()
+	}
+	if r == nil || r.config == nil {
+		r = runnerOf(ctx)
 	}
 	around := ledger.FromContext(ctx)
 	t := &task{runner: r, options: c, pc: pc, span: noSpan, parent: taskOf(around)}
@@ -74,13 +74,12 @@ func begin(ctx context.Context, r *Runner, taskName string, pc uintptr, c *taskC
 	if c.detached {
 		ctx, around = context.WithoutCancel(ctx), nil
 	}
-	t.ledger.Init(around, ledger.Config{Task: label, Owner: t, Slow: r.config.slowStatements})
+	t.ledger.Init(around, ledger.Config{Task: label, Owner: t, Limits: c.limits(&r.config.limits)})
 	t.started = r.config.clock()
 	if !r.admit(t) {
 		return nil, ErrDraining
 	}
 	t.ledger.Bind(t.startSpan(ctx))
-	t.count(1)
 	if !c.enqueuedAt.IsZero() {
 		t.measureQueue()
 	}
@@ -182,7 +181,6 @@ func (t *task) finish(o *outcome) {
 	t.closeLedger(&a)
 	t.endSpan(t.describe(o, &a))
 	t.measure(o, &a, end)
-	t.count(-1)
 	t.runner.dismiss(t, o.result == success, end)
 }
 
@@ -272,12 +270,6 @@ func (t *task) measureQueue() {
 	}
 	d := max(0, started.Sub(t.options.enqueuedAt))
 	t.runner.instruments.queueDuration.Record(t.context(), d.Seconds(), t.name.record...)
-}
-
-// count adds to the number of running tasks.
-func (t *task) count(n int64) {
-	defer guard("recording metrics")
-	t.runner.instruments.active.Add(t.context(), n, t.name.add...)
 }
 
 // setStatus marks the span as failed.

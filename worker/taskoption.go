@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/ledger"
 )
 
 // TaskOption configures one task.
@@ -29,6 +31,7 @@ type taskConfig struct {
 	labels     []attribute.KeyValue
 	inputs     []any
 	origin     *origin
+	shared     []func(*ledger.Limits)
 }
 
 var noTaskConfig = new(taskConfig)
@@ -52,8 +55,21 @@ func (c *taskConfig) plain() bool {
 		len(c.attributes) == 0 && len(c.labels) == 0 && len(c.inputs) == 0 && c.origin == nil
 }
 
+// limits returns the limits of a task whose runner has those.
+func (c *taskConfig) limits(l *ledger.Limits) *ledger.Limits {
+	if len(c.shared) == 0 {
+		return l
+	}
+	own := *l
+	for _, set := range c.shared {
+		set(&own)
+	}
+	return &own
+}
+
 // WithRunner sets the runner of a task. Nil means the one that the task would
-// have anyway: that of the method, or [Default].
+// have anyway: that of the method, of the context ([Runner.Context]), or
+// [Default].
 func WithRunner(r *Runner) TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.runner = r })
 }
@@ -78,14 +94,14 @@ func WithEnqueuedAt(t time.Time) TaskOption {
 }
 
 // WithSpanKind sets the kind of the task's span. The default is internal, and
-// consumer with [FromCarrier].
+// consumer with [FromCarrier] and [ContinueFrom].
 func WithSpanKind(k trace.SpanKind) TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.kind = k })
 }
 
 // WithNewRoot gives the task a trace of its own, linked to the span in its
-// context. Its queries still count in the tasks around it. With [FromCarrier] it
-// does nothing: that says where the span belongs.
+// context. Its queries still count in the tasks around it. With [FromCarrier] or
+// [ContinueFrom] it does nothing: they say where the span belongs.
 func WithNewRoot() TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.newRoot = true })
 }
@@ -106,7 +122,7 @@ func WithAttributes(kv ...attribute.KeyValue) TaskOption {
 }
 
 // WithLabel sets an attribute of worker.task.duration, and of the span. The key
-// must have been declared with [WithLabels]; one that was not is dropped, and
+// must have been declared with [WithLabelKeys]; one that was not is dropped, and
 // reported to otel.Handle once.
 func WithLabel(key, value string) TaskOption {
 	kv := attribute.String(key, valid(value))

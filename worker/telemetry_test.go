@@ -224,6 +224,8 @@ func (b *backend) wantMetrics(want ...metricdata.Metrics) {
 	got := b.collect()
 	delete(got, "worker.task.oldest.age")
 	delete(got, "worker.task.last_success.timestamp")
+	delete(got, "worker.task.schedule.interval")
+	delete(got, "worker.task.schedule.start.timestamp")
 	for _, w := range want {
 		metricdatatest.AssertEqual(b.t, w, got[w.Name], metricdatatest.IgnoreTimestamp())
 		delete(got, w.Name)

@@ -41,7 +41,7 @@ const (
 )
 
 // taskFloor is the least that a traced task can cost: what a statement does,
-// with a task's attributes, and the counter of running tasks up and down.
+// with a task's attributes.
 func taskFloor(p providers) (func(context.Context, func(context.Context) error) error, error) {
 	tracer, meter := p.traces.Tracer("floor"), p.meters.Meter("floor")
 	histogram, err := meter.Float64Histogram("worker.task.duration", metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(
@@ -49,24 +49,17 @@ func taskFloor(p providers) (func(context.Context, func(context.Context) error) 
 	if err != nil {
 		return nil, err
 	}
-	active, err := meter.Int64UpDownCounter("worker.task.active")
-	if err != nil {
-		return nil, err
-	}
 	name, success := taskName.String(task), taskResult.String("success")
 	start := []trace.SpanStartOption{trace.WithAttributes(name, semconv.CodeFunctionName("main.nothing"))}
 	record := []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(name, success))}
-	add := []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(name))}
 	result := []attribute.KeyValue{success}
 	return func(ctx context.Context, fn func(context.Context) error) error {
 		began := time.Now()
 		ctx, span := tracer.Start(ctx, task, start...)
-		active.Add(ctx, 1, add...)
 		err := fn(ctx)
 		span.SetAttributes(result...)
 		span.End()
 		histogram.Record(ctx, time.Since(began).Seconds(), record...)
-		active.Add(ctx, -1, add...)
 		return err
 	}, nil
 }

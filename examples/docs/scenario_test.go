@@ -107,8 +107,8 @@ func emit(t *testing.T) *emitted {
 
 	runner, err := worker.New(
 		worker.WithTracerProvider(tracer), worker.WithMeterProvider(meter), worker.WithLogger(logger),
-		worker.WithPropagator(propagation.TraceContext{}), worker.WithLabels(userKey), worker.WithRecoverPanics(),
-		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithExpectedTasks("docs.expected"))
+		worker.WithPropagator(propagation.TraceContext{}), worker.WithLabelKeys(userKey), worker.WithRecoverPanics(),
+		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithSchedule("docs.scheduled", time.Hour))
 	check(t, err)
 	db := otdb.OpenDB(connector("file:"+filepath.Join(t.TempDir(), "docs.db")), otdb.WithSystem("sqlite"),
 		otdb.WithTracerProvider(tracer), otdb.WithMeterProvider(meter), otdb.WithAttributes(attribute.Bool(userKey, true)),

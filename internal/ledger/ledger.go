@@ -57,10 +57,21 @@ type Config struct {
 	Task string
 	// Owner is what [Ledger.Owner] returns.
 	Owner any
-	// Slow is the duration from which a statement counts as slow. Zero and
-	// less turn that off.
-	Slow time.Duration
+	// Limits are those of the task. Nil turns all of them off.
+	Limits *Limits
 }
+
+// Limits say what a task may do to its databases before that is a finding, and
+// how many spans its operations may have. Zero turns a limit off. They must not
+// change while a ledger has them.
+type Limits struct {
+	RepeatedStatements int64         // how often one statement may run
+	SlowStatements     time.Duration // inside the driver
+	IdleTransactions   time.Duration // without an operation
+	OperationSpans     int           // spans of one kind of operation
+}
+
+var noLimits Limits
 
 // Ledger is the account of one task. Make one with [New], or embed one and
 // call Init. It must not be copied.
@@ -93,6 +104,9 @@ func New(parent *Ledger, task string) *Ledger {
 // Init prepares a zero Ledger for use. A nil parent makes it the root of its
 // own tree.
 func (l *Ledger) Init(parent *Ledger, c Config) {
+	if c.Limits == nil {
+		c.Limits = &noLimits
+	}
 	l.parent, l.config = parent, c
 }
 
@@ -122,6 +136,14 @@ func (l *Ledger) Owner() any {
 		return nil
 	}
 	return l.config.Owner
+}
+
+// Limits returns the limits of the ledger's task. They must not be changed.
+func (l *Ledger) Limits() *Limits {
+	if l == nil {
+		return &noLimits
+	}
+	return l.config.Limits
 }
 
 // Outermost reports whether l is the root of its tree of tasks.
@@ -180,7 +202,7 @@ func (l *Ledger) recordLocked(e *Entry, judged bool) bool {
 		return true
 	}
 	s.count++
-	if !judged && l.config.Slow > 0 && e.Duration >= l.config.Slow {
+	if slow := l.config.Limits.SlowStatements; !judged && slow > 0 && e.Duration >= slow {
 		if s.slow == 0 {
 			l.slow++
 		}

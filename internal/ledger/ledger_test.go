@@ -178,8 +178,8 @@ func TestTakeRepeated(t *testing.T) {
 
 func TestSlow(t *testing.T) {
 	var outer, inner, last Ledger
-	outer.Init(nil, Config{Task: "outer", Slow: 10})
-	inner.Init(&outer, Config{Task: "inner", Slow: 20})
+	outer.Init(nil, Config{Task: "outer", Limits: &Limits{SlowStatements: 10}})
+	inner.Init(&outer, Config{Task: "inner", Limits: &Limits{SlowStatements: 20}})
 	last.Init(&inner, Config{Task: "last"})
 
 	inner.Record(stmt("SELECT a", 20))
@@ -205,7 +205,7 @@ func TestSlow(t *testing.T) {
 
 func TestBounded(t *testing.T) {
 	var l Ledger
-	l.Init(nil, Config{Slow: 1})
+	l.Init(nil, Config{Limits: &Limits{SlowStatements: 1}})
 	for i := range 10 * MaxStatements {
 		l.Record(stmt(fmt.Sprintf("SELECT t%d", i), 1))
 	}

@@ -20,7 +20,7 @@ type config struct {
 	runner         *worker.Runner
 	tracerProvider trace.TracerProvider
 	taskOptions    func(*rivertype.JobRow) []worker.TaskOption
-	links          []worker.LinkOption
+	asParent       bool
 }
 
 func newConfig(opts []Option) *config {
@@ -56,9 +56,9 @@ func WithTaskOptions(f func(*rivertype.JobRow) []worker.TaskOption) Option {
 }
 
 // WithAsParent makes the span of the insert the parent of the job's, instead of
-// a link from it, as [worker.WithAsParent] does. Use it where a trace is looked
+// a link from it, as [worker.ContinueFrom] does. Use it where a trace is looked
 // at as a whole, and jobs are done soon: a retry weeks later still belongs to
 // that trace.
 func WithAsParent() Option {
-	return optionFunc(func(c *config) { c.links = append(c.links, worker.WithAsParent()) })
+	return optionFunc(func(c *config) { c.asParent = true })
 }

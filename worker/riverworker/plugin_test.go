@@ -180,7 +180,7 @@ func TestWithoutContext(t *testing.T) {
 }
 
 func TestTaskOptions(t *testing.T) {
-	o := observe(t, []worker.Option{worker.WithLabels("tenant")}, nil, WithTaskOptions(func(job *rivertype.JobRow) []worker.TaskOption {
+	o := observe(t, []worker.Option{worker.WithLabelKeys("tenant")}, nil, WithTaskOptions(func(job *rivertype.JobRow) []worker.TaskOption {
 		if job.Priority == 4 {
 			panic("no")
 		}

@@ -51,13 +51,21 @@ func (p *Plugin) options(job *rivertype.JobRow) []worker.TaskOption {
 	}
 	opts := []worker.TaskOption{
 		worker.WithRunner(p.config.runner),
-		worker.FromCarrier(parseMetadata(job.Metadata), p.config.links...),
+		p.carrier(parseMetadata(job.Metadata)),
 		worker.WithID(id),
 		worker.WithAttempt(job.Attempt),
 		worker.WithEnqueuedAt(availableAt(job)),
 		worker.WithAttributes(kv...),
 	}
 	return append(opts, p.moreOptions(job)...)
+}
+
+// carrier says where the task of a job comes from.
+func (p *Plugin) carrier(m metadata) worker.TaskOption {
+	if p.config.asParent {
+		return worker.ContinueFrom(m)
+	}
+	return worker.FromCarrier(m)
 }
 
 func (p *Plugin) moreOptions(job *rivertype.JobRow) (opts []worker.TaskOption) {

@@ -69,7 +69,7 @@ func work(ctx context.Context, addr string, interval time.Duration) (err error) 
 	}
 	defer func() { err = errors.Join(err, end(shutdown)) }()
 	runner, err := worker.New(worker.WithRecoverPanics(), worker.WithSlowStatements(50*time.Millisecond),
-		worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))), worker.WithExpectedTasks("load.never"))
+		worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))), worker.WithSchedule("load.never", time.Minute))
 	if err != nil {
 		return err
 	}
