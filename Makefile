@@ -13,10 +13,13 @@ NEXT_GO       ?= go1.27.4
 FUZZTIME      ?= 10s
 BENCHFLAGS    ?=
 
-# Modules, the root first. Of integration, `test` runs the package that needs
-# neither Docker nor a server: drivers.
-MODULES := . examples bench worker/riverworker integration
+# Modules, the root first. `cover` tests those with a coverage gate. Of integration, `test` runs the package
+# that needs neither Docker nor a server: drivers.
+COVERED := . telemetry
 NESTED  := examples bench worker/riverworker
+MODULES := $(COVERED) $(NESTED) integration
+# What users require: none of it may have a vulnerability.
+RELEASED := $(COVERED) worker/riverworker
 
 # Every module is checked as its users get it, without the workspace.
 ALONE := GOWORK=off
@@ -49,14 +52,17 @@ next: ## test what a newer Go than go.mod's sees of otdb (NEXT_GO, which go fetc
 
 .PHONY: allocs
 allocs: ## test the allocation budgets, which the race detector would spoil
-	@$(ALONE) $(GO) test -count=1 -v -run Alloc ./... | grep -v 'no test'
+	@for module in $(COVERED); do (cd $$module && $(ALONE) $(GO) test -count=1 -v -run Alloc ./...) | grep -v 'no test'; done
 
 .PHONY: cover
-cover: ## test the root module with the race detector; fail where coverage is too low
+cover: ## test the modules with a coverage gate, with the race detector; fail where coverage is too low
 	@mkdir -p .coverage
-	@status=0; \
-	$(ALONE) $(GO) test -race -covermode=atomic -coverprofile=.coverage/profile ./... || status=1; \
-	.ci/coverage .coverage/profile || status=1; \
+	@status=0; profiles=; \
+	for module in $(COVERED); do \
+		profile=$$PWD/.coverage/$${module/./root}; profiles="$$profiles $$profile"; \
+		(cd $$module && $(ALONE) $(GO) test -race -covermode=atomic -coverprofile="$$profile" ./...) || status=1; \
+	done; \
+	.ci/coverage $$profiles || status=1; \
 	exit $$status
 
 .PHONY: lint
@@ -73,7 +79,7 @@ tidy: ## show what go mod tidy would change, and fail if it is anything
 
 .PHONY: vuln
 vuln: ## look for known vulnerabilities that the code can reach (needs vuln.go.dev)
-	@$(call each,. worker/riverworker,$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...)
+	@$(call each,$(RELEASED),$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)

@@ -13,6 +13,7 @@ require (
 	github.com/riverqueue/river/riverdriver/riversqlite v0.49.0
 	github.com/riverqueue/river/rivertype v0.51.1
 	github.com/taskspan/taskspan v0.0.0-00010101000000-000000000000
+	github.com/taskspan/taskspan/telemetry v0.0.0-00010101000000-000000000000
 	github.com/taskspan/taskspan/worker/riverworker v0.0.0-00010101000000-000000000000
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
 	go.opentelemetry.io/otel v1.47.0
@@ -84,3 +85,5 @@ require (
 )
 
 replace github.com/taskspan/taskspan/worker/riverworker => ../worker/riverworker
+
+replace github.com/taskspan/taskspan/telemetry => ../telemetry

@@ -5,14 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 const (
@@ -42,7 +47,6 @@ var layers = map[string]layer{
 	"internal/target":     {},
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
 	"otdb":                {imports: []string{"errs", "internal/instrument", "internal/ledger", "internal/sqltext", "internal/target", "github.com/XSAM/otelsql", otelAPI}},
-	"telemetry":           {imports: []string{"metrics", otelAPI, "go.opentelemetry.io/contrib", "github.com/prometheus"}, sdk: true},
 	"worker":              {imports: []string{"errs", "internal/instrument", "internal/ledger", otelAPI}},
 }
 
@@ -197,6 +201,72 @@ func covers(allowed, path string) bool {
 		return path == module+"/"+allowed
 	}
 	return path == allowed || strings.HasPrefix(path, allowed+"/")
+}
+
+// TestNestedModules: a nested module that is released works with every version of
+// the root module that its users may have, so it uses nothing internal of it.
+func TestNestedModules(t *testing.T) {
+	found, err := internalImports(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range found {
+		t.Error(f)
+	}
+	broken := fstest.MapFS{
+		"go.mod":             {},
+		"a.go":               {Data: []byte(`package a; import _ "` + module + `/internal/ledger"`)},
+		"bench/go.mod":       {},
+		"bench/a.go":         {Data: []byte(`package a; import _ "` + module + `/internal/ledger"`)},
+		"nested/go.mod":      {},
+		"nested/a.go":        {Data: []byte(`package a; import _ "` + module + `/errs"`)},
+		"nested/b/b_test.go": {Data: []byte(`package b; import _ "` + module + `/internal/ledger"`)},
+		"nested/c/c.go":      {Data: []byte(`package c; import _ "` + module + `/nested/internal/d"`)},
+	}
+	want := []string{"nested/b/b_test.go imports " + module + "/internal/ledger"}
+	if got, err := internalImports(broken); err != nil || !slices.Equal(got, want) {
+		t.Errorf("internalImports = %q, %v, want %q", got, err, want)
+	}
+}
+
+// internalImports returns a line for each import of the root's internal packages in a released nested module.
+func internalImports(root fs.FS) ([]string, error) {
+	var found []string
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."), slices.Contains([]string{"bench", "examples", "integration"}, name):
+			return fs.SkipDir
+		case !strings.HasSuffix(name, ".go") || !nested(root, path.Dir(name)):
+			return nil
+		}
+		data, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, data, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			if p, err := strconv.Unquote(spec.Path.Value); err == nil && strings.HasPrefix(p, module+"/internal/") {
+				found = append(found, name+" imports "+p)
+			}
+		}
+		return nil
+	})
+	return found, err
+}
+
+// nested reports whether the directory belongs to another module than the root's.
+func nested(root fs.FS, dir string) bool {
+	for ; dir != "."; dir = path.Dir(dir) {
+		if _, err := fs.Stat(root, dir+"/go.mod"); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // list returns the packages of the module and their dependencies.
