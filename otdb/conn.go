@@ -247,7 +247,7 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 		}
 	}
 	st := c.statement(query)
-	var op operation
+	op := operation{text: &st.text}
 	callCtx := op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
 	returned := false
 	defer func() {
@@ -280,6 +280,7 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	}
 	st := c.statement(query)
 	it := c.newIteration()
+	it.op.text = &st.text
 	callCtx := it.op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
 	returned := false
 	defer func() {

@@ -49,6 +49,7 @@ type operation struct {
 	times   spanTimes       // the span again, if it tells its times
 	started time.Time       // by the span, if it tells its times
 	ledger  *ledger.Ledger
+	text    *ledger.Text  // nil unless it is a statement
 	began   time.Duration // reading of the clock, where it is needed
 
 	recording bool // the span is
@@ -336,10 +337,9 @@ func (out *outcome) inDriver(length time.Duration) time.Duration {
 // account enters the operation into the ledger of its task.
 func (o *operation) account(out *outcome, length time.Duration) {
 	e := ledger.Entry{
-		Summary:   o.info.Summary,
-		Statement: o.info.Operation == "",
-		Failed:    out.failed(),
-		Duration:  out.inDriver(length),
+		Text:     o.text,
+		Failed:   out.failed(),
+		Duration: out.inDriver(length),
 	}
 	if out.returned != unknown {
 		e.Rows = out.returned

@@ -9,6 +9,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
@@ -18,6 +19,7 @@ const maxCachedText = 16 << 10
 // statement is what is known of one SQL text. It never changes.
 type statement struct {
 	query     string
+	text      ledger.Text
 	commentAt int // where a comment goes in the text, -1 if there must be none
 
 	*descriptor
@@ -46,6 +48,7 @@ func (db *database) scan(query string) *statement {
 	r := sqltext.Parse(db.dialect, query)
 	st := &statement{
 		query:      query,
+		text:       db.text(r),
 		commentAt:  -1,
 		descriptor: db.bySummary(r.Summary),
 	}
@@ -78,6 +81,21 @@ func (db *database) scan(query string) *statement {
 	}
 	st.prepareSpan = startOptions(append(prepareStart, text))
 	return st
+}
+
+// text returns what the ledger knows of a text.
+func (db *database) text(r sqltext.Result) ledger.Text {
+	t := ledger.Text{
+		Summary:   r.Summary,
+		SQL:       r.Text,
+		Hash:      maphash.String(cacheSeed, r.Text),
+		Statement: true,
+		Batch:     len(r.Summary) > len("COPY ") && strings.EqualFold(r.Summary[:len("COPY ")], "COPY "),
+	}
+	if db.cfg.queryText == QueryTextOff {
+		t.SQL = ""
+	}
+	return t
 }
 
 // preparesAsWritten reports whether a placeholder alone, without arguments, shows

@@ -182,6 +182,7 @@ func (s *stmt) begin(ctx context.Context, op *operation, args []driver.NamedValu
 		}
 		sk.abandon()
 	}
+	op.text = &s.st.text
 	db := s.conn.db
 	return op.begin(ctx, s.st.descriptor, s.st.query, db.startOptions(s.st, args))
 }

@@ -2,6 +2,7 @@ package otdb
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -74,9 +75,15 @@ func TestLedger(t *testing.T) {
 			if got := task.Totals(); got != want {
 				t.Errorf("the task has %+v, want %+v", got, want)
 			}
-			repeated := []ledger.Statement{{Summary: "DELETE otdb_users", Count: 3}, {Summary: "INSERT otdb_users", Count: 2}}
-			if got := task.Repeated(2); !slices.Equal(got, repeated) {
-				t.Errorf("repeated %v, want %v", got, repeated)
+			var repeated []string
+			for _, s := range task.Repeated(2) {
+				repeated = append(repeated, fmt.Sprintf("%d× %s: %s", s.Count, s.Summary, s.SQL))
+			}
+			if want := []string{
+				"3× DELETE otdb_users: DELETE FROM otdb_users WHERE id = ?",
+				"2× INSERT otdb_users: INSERT INTO otdb_users (id, email) VALUES (?, ?)",
+			}; !slices.Equal(repeated, want) {
+				t.Errorf("repeated %q, want %q", repeated, want)
 			}
 		})
 	}

@@ -19,10 +19,18 @@ const (
 	keyTaskDBDuration   = attribute.Key("worker.task.db.duration")
 	keyTaskDBRows       = attribute.Key("worker.task.db.rows")
 	keyTaskDBErrors     = attribute.Key("worker.task.db.errors")
-	keyFindingKind      = attribute.Key("worker.finding.kind")
-	keyFindingCount     = attribute.Key("worker.finding.count")
-	keyFindingRows      = attribute.Key("worker.finding.rows")
-	keyFindingSlowest   = attribute.Key("worker.finding.slowest")
+	// Of a task that is still running.
+	keyTaskAge             = attribute.Key("worker.task.age")
+	keyTaskProgressDone    = attribute.Key("worker.task.progress.done")
+	keyTaskProgressTotal   = attribute.Key("worker.task.progress.total")
+	keyTaskDBInProgress    = attribute.Key("worker.task.db.in_progress")
+	keyTaskDBInProgressAge = attribute.Key("worker.task.db.in_progress.age")
+	keyTaskDBHeld          = attribute.Key("worker.task.db.held")
+
+	keyFindingKind    = attribute.Key("worker.finding.kind")
+	keyFindingCount   = attribute.Key("worker.finding.count")
+	keyFindingRows    = attribute.Key("worker.finding.rows")
+	keyFindingSlowest = attribute.Key("worker.finding.slowest")
 
 	inputPrefix = "worker.task.input."
 )

@@ -88,14 +88,21 @@
 // # Findings
 //
 // A finding is something that a task should not do to its databases. There is
-// one for each kind and query summary, and it is a WARN record, a span event
+// one for each kind and sanitised query text, and it is a WARN record, a span event
 // worker.finding and a count:
 //
-//   - repeated_statement: one summary ran 20 times or more ([WithRepeatedStatements]),
+//   - repeated_statement: one text ran 20 times or more ([WithRepeatedStatements]),
 //     what tasks within this one have reported not counted again;
 //   - rows_leaked: rows were open when the outermost task ended, or the last of
 //     the tasks that they were opened in, if one outlived it;
 //   - slow_statement: a statement took one second or more ([WithSlowStatements]).
 //
 // A task reports at most 16 of a kind, the worst first.
+//
+// # Reports
+//
+// A [Report] is what is known of one run: [Runner.Running] and [CurrentReport]
+// return those of running tasks, [Runner.Watch] is told of each run at its end,
+// and [DrainError] has those that a runner has waited for in vain. [Progress]
+// says how far a task is, and [WithStillRunning] logs tasks that run for long.
 package worker

@@ -1,11 +1,9 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -16,15 +14,8 @@ var ErrDraining = errors.New("worker: the runner is draining, the task was not r
 
 // DrainError says which tasks were running when [Runner.Drain] gave up.
 type DrainError struct {
-	Running []RunningTask // the oldest first
-	Err     error         // why the context was done
-}
-
-// RunningTask is a task that has not ended yet.
-type RunningTask struct {
-	Name string        // the name as its span has it
-	ID   string        // as given to WithID
-	Age  time.Duration // how long it has run
+	Running []Report // the oldest first
+	Err     error    // why the context was done
 }
 
 // maxListed is how many tasks the text of a DrainError names.
@@ -34,7 +25,7 @@ const maxListed = 5
 func (e *DrainError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "worker: %d tasks still running: ", len(e.Running))
-	for i, t := range e.Running {
+	for i := range e.Running {
 		if i == maxListed {
 			b.WriteString(", …")
 			break
@@ -42,11 +33,12 @@ func (e *DrainError) Error() string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
+		t := &e.Running[i]
 		b.WriteString(t.Name)
 		if t.ID != "" {
 			b.WriteString(" " + t.ID)
 		}
-		fmt.Fprintf(&b, " (%v)", t.Age)
+		fmt.Fprintf(&b, " (%v)", t.Duration)
 	}
 	fmt.Fprintf(&b, ": %v", e.Err)
 	return b.String()
@@ -79,7 +71,7 @@ func (r *Runner) Drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	running := r.running()
+	running := reports(r.running())
 	if r.settle() {
 		return nil
 	}
@@ -170,33 +162,10 @@ func (r *Runner) trySettle() (drained bool, fault error) {
 // leave takes the runner's names and callbacks off the gauges.
 func (r *Runner) leave() (err error) {
 	defer recoverTo(&err, "unregistering gauges")
+	r.lookout.stop()
 	r.names.close()
 	if err := r.leaveGauges(); err != nil {
 		return fmt.Errorf("worker: unregistering gauges: %w", err)
 	}
 	return nil
-}
-
-// running returns the runner's running tasks, the oldest first.
-func (r *Runner) running() []RunningTask {
-	now := r.config.clock()
-	var out []RunningTask
-	for _, k := range r.names.all() {
-		for i := range k.gauge.shards {
-			out = k.gauge.shards[i].running(out, r, now)
-		}
-	}
-	slices.SortFunc(out, func(a, b RunningTask) int { return cmp.Compare(b.Age, a.Age) })
-	return out
-}
-
-func (s *shard) running(out []RunningTask, r *Runner, now time.Duration) []RunningTask {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := s.first; t != nil; t = t.next {
-		if t.runner == r {
-			out = append(out, RunningTask{Name: t.label(), ID: t.options.id, Age: now - t.started})
-		}
-	}
-	return out
 }

@@ -26,7 +26,11 @@ func TestDrain(t *testing.T) {
 		if !errors.As(err, &de) || !errors.Is(err, errBoom) {
 			t.Fatalf("%v", err)
 		}
-		wantEqual(t, "running", de.Running, []RunningTask{{"slow", "17", took * 3 / 2}, {"quick", "", took / 2}})
+		var running []Report
+		for _, r := range de.Running {
+			running = append(running, Report{Name: r.Name, ID: r.ID, Duration: r.Duration})
+		}
+		wantEqual(t, "running", running, []Report{{Name: "slow", ID: "17", Duration: took * 3 / 2}, {Name: "quick", Duration: took / 2}})
 		if got := err.Error(); got != "worker: 2 tasks still running: slow 17 (45ms), quick (15ms): boom" {
 			t.Error(got)
 		}
@@ -150,7 +154,7 @@ func TestDrainConcurrent(t *testing.T) {
 }
 
 func TestDrainError(t *testing.T) {
-	e := &DrainError{Running: make([]RunningTask, 7), Err: context.Canceled}
+	e := &DrainError{Running: make([]Report, 7), Err: context.Canceled}
 	if s := e.Error(); !strings.HasPrefix(s, "worker: 7 tasks still running: ") || !strings.Contains(s, ", …: context canceled") {
 		t.Error(s)
 	}

@@ -140,8 +140,8 @@ func ExampleRunner_Drain() {
 
 	var running *worker.DrainError
 	if err := runner.Drain(ctx); errors.As(err, &running) {
-		for _, t := range running.Running {
-			fmt.Println("still running:", t.Name, t.ID, t.Age)
+		for _, task := range running.Running {
+			fmt.Println("still running:", task)
 		}
 	}
 	fmt.Println(runner.Run(ctx, "late", func(context.Context) error { return nil }))

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -17,10 +18,11 @@ import (
 // reportError puts a failure onto the span, and, unless a task within this one
 // has done so, records it as an exception.
 func (t *task) reportError(o *outcome, recording bool) {
-	known := o.passing || t.reported.Load().has(o.known)
-	t.tellParents(report{o.arrives, o.flushUntil})
+	known := o.passing || t.notes.Load().has(o.known)
+	t.tellParents(recorded{o.arrives, o.flushUntil})
 
 	text := t.runner.text(o.err, o.errorType)
+	o.text = text
 	if recording {
 		t.setStatus(text)
 	}
@@ -77,37 +79,45 @@ func (t *task) log(level slog.Level, message string, attrs []slog.Attr) {
 }
 
 // tellParents notes with the tasks around this one what has been recorded.
-func (t *task) tellParents(what report) {
+func (t *task) tellParents(what recorded) {
 	for p := t.parent; p != nil; p = p.parent {
-		r := p.reported.Load()
-		for r == nil {
-			p.reported.CompareAndSwap(nil, new(reported))
-			r = p.reported.Load()
-		}
-		r.add(what)
+		p.note().add(what)
 	}
+}
+
+// note returns the task's notes, which it makes if there are none.
+func (t *task) note() *notes {
+	n := t.notes.Load()
+	for n == nil {
+		t.notes.CompareAndSwap(nil, new(notes))
+		n = t.notes.Load()
+	}
+	return n
 }
 
 // maxReported is how many errors of its inner tasks a task remembers. A task
 // that outlives more failures than that may record an old one again.
 const maxReported = 64
 
-// report is an error that a task has recorded.
-type report struct {
+// recorded is an error that a task has recorded.
+type recorded struct {
 	err        error
 	flushUntil time.Time // of a panic
 }
 
-// reported are the errors that the tasks within a task have recorded. They are
-// told apart by identity: an error that is merely equal to an earlier one is
-// another one. What is kept here cannot be replaced at its address.
-type reported struct {
+// notes are what few tasks need to know: how far they are, as [Progress] was
+// told, and the errors that the tasks within them have recorded. Errors are told
+// apart by identity: one that is merely equal to an earlier one is another one.
+// What is kept here cannot be replaced at its address.
+type notes struct {
+	done, total atomic.Int64
+
 	mu   sync.Mutex
-	errs []report
+	errs []recorded
 	next int // where the ring goes on once it is full
 }
 
-func (r *reported) add(what report) {
+func (r *notes) add(what recorded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.errs) < maxReported {
@@ -118,7 +128,7 @@ func (r *reported) add(what report) {
 	r.next = (r.next + 1) % maxReported
 }
 
-func (r *reported) list() []report {
+func (r *notes) list() []recorded {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.errs)
@@ -126,7 +136,7 @@ func (r *reported) list() []report {
 
 // has reports whether err, or one that it wraps, has been recorded. An error
 // that cannot be looked at has not.
-func (r *reported) has(err error) (known bool) {
+func (r *notes) has(err error) (known bool) {
 	if r == nil {
 		return false
 	}
@@ -137,7 +147,7 @@ func (r *reported) has(err error) (known bool) {
 
 // panic returns until when the panic with that value, which a task within this
 // one has let pass, may be flushed. It returns false if none has recorded it.
-func (r *reported) panic(v any) (until time.Time, ok bool) {
+func (r *notes) panic(v any) (until time.Time, ok bool) {
 	if r == nil {
 		return until, false
 	}
@@ -154,7 +164,7 @@ func (r *reported) panic(v any) (until time.Time, ok bool) {
 const maxErrorNodes = 200
 
 // find looks for err, or what it wraps, among the errors that are known.
-func find(known []report, err error, nodes *int) bool {
+func find(known []recorded, err error, nodes *int) bool {
 	if *nodes++; err == nil || *nodes > maxErrorNodes {
 		return false
 	}
@@ -168,7 +178,7 @@ func find(known []report, err error, nodes *int) bool {
 		// Its value may be one that all panics of a kind share.
 		return false
 	case exitOf:
-		return slices.ContainsFunc(known, func(k report) bool {
+		return slices.ContainsFunc(known, func(k recorded) bool {
 			other, ok := k.err.(exitOf) //nolint:errorlint // nothing wraps it
 			return ok && other == e
 		})

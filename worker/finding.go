@@ -14,11 +14,29 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// The values of worker.finding.kind.
+// Finding is something that a task should not do to its databases. There is one
+// for all statements with one text, or for all waits for one pool.
+type Finding struct {
+	Kind    FindingKind
+	Summary string // db.query.summary
+	Text    string // the sanitised text, where one is known
+	Count   int64  // how often it happened: statements, result sets, transactions, waits
+	Rows    int64  // rows_leaked: rows read until then
+	// Slowest is the longest of them: inside the driver (slow_statement), idle
+	// (transaction_idle), or waiting (connection_wait).
+	Slowest  time.Duration
+	Pool     string   // connection_wait: the pool's name
+	Location Location // where in the code, if that is known
+}
+
+// FindingKind is a value of the attribute worker.finding.kind.
+type FindingKind string
+
+// The values of [FindingKind].
 const (
-	findingRepeatedStatement = "repeated_statement"
-	findingRowsLeaked        = "rows_leaked"
-	findingSlowStatement     = "slow_statement"
+	FindingRepeatedStatement FindingKind = "repeated_statement"
+	FindingRowsLeaked        FindingKind = "rows_leaked"
+	FindingSlowStatement     FindingKind = "slow_statement"
 )
 
 // findingEvent is the name of the span event of a finding.
@@ -28,93 +46,109 @@ const findingEvent = "worker.finding"
 // statements that ran most often, or for the longest time.
 const maxFindings = 16
 
-// finding is something that a task should not do to its databases. There is
-// one for all statements of one summary.
-type finding struct {
-	kind    string
-	summary string
-	count   int64         // statements
-	rows    int64         // rows_leaked: rows read until then
-	slowest time.Duration // slow_statement: the longest of them
-}
-
 // account is what a task's ledger came to.
 type account struct {
 	ledger.Totals
-	findings []finding
+	open     ledger.Snapshot // before the end, if somebody watches
+	findings []Finding
 }
 
 // closeLedger ends the task for its ledger.
 func (t *task) closeLedger(a *account) {
 	defer guard("closing a task's ledger")
 	l := &t.ledger
-	limits := l.Limits()
 	var leaks []ledger.Leak
 	a.Totals, leaks = l.Settle()
-	if n := limits.RepeatedStatements; n > 0 && a.Statements >= n {
-		for _, s := range first(l.TakeRepeated(n)) {
-			a.findings = append(a.findings, finding{kind: findingRepeatedStatement, summary: s.Summary, count: s.Count})
-		}
+	var repeated []ledger.Repetition
+	if n := l.Limits().RepeatedStatements; n > 0 && a.Statements >= n {
+		repeated = l.TakeRepeated(n)
+	}
+	a.findings = t.findings(repeated, leaks)
+}
+
+// found returns what a running task has done so far.
+func (t *task) found() []Finding {
+	var repeated []ledger.Repetition
+	if n := t.ledger.Limits().RepeatedStatements; n > 0 {
+		repeated = t.ledger.Repeated(n)
+	}
+	return t.findings(repeated, nil)
+}
+
+// findings returns the findings of a task.
+func (t *task) findings(repeated []ledger.Repetition, leaks []ledger.Leak) (out []Finding) {
+	for _, s := range first(repeated) {
+		out = append(out, Finding{Kind: FindingRepeatedStatement, Summary: s.Summary, Text: s.SQL, Count: s.Count})
 	}
 	if len(leaks) > 0 {
-		a.findings = append(a.findings, first(leakFindings(leaks))...)
+		out = append(out, first(leakFindings(leaks))...)
 	}
-	if limits.SlowStatements > 0 {
-		for _, s := range first(l.Slow()) {
-			a.findings = append(a.findings, finding{kind: findingSlowStatement, summary: s.Summary, count: s.Count, slowest: s.Slowest})
+	if t.ledger.Limits().SlowStatements > 0 {
+		for _, s := range first(t.ledger.Slow()) {
+			out = append(out, Finding{Kind: FindingSlowStatement, Summary: s.Summary, Text: s.SQL, Count: s.Count, Slowest: s.Slowest})
 		}
 	}
+	return out
 }
 
 func first[T any](s []T) []T { return s[:min(len(s), maxFindings)] }
 
 // leakFindings puts the leaks of one summary together, the most frequent first.
-func leakFindings(leaks []ledger.Leak) []finding {
-	var out []finding
+func leakFindings(leaks []ledger.Leak) []Finding {
+	var out []Finding
 	at := make(map[string]int)
 	for _, l := range leaks {
 		i, ok := at[l.Summary]
 		if !ok {
 			i = len(out)
 			at[l.Summary] = i
-			out = append(out, finding{kind: findingRowsLeaked, summary: l.Summary})
+			out = append(out, Finding{Kind: FindingRowsLeaked, Summary: l.Summary})
 		}
-		out[i].count++
-		out[i].rows += l.Rows
+		out[i].Count++
+		out[i].Rows += l.Rows
 	}
-	slices.SortStableFunc(out, func(a, b finding) int { return cmp.Compare(b.count, a.count) })
+	slices.SortStableFunc(out, func(a, b Finding) int { return cmp.Compare(b.Count, a.Count) })
 	return out
 }
 
+// attributes returns the finding as the attributes of an event.
+func (f *Finding) attributes() []attribute.KeyValue {
+	kv := make([]attribute.KeyValue, 0, 6)
+	kv = append(kv, keyFindingKind.String(string(f.Kind)), keyFindingCount.Int64(f.Count))
+	if f.Summary != "" {
+		kv = append(kv, semconv.DBQuerySummary(f.Summary))
+	}
+	if f.Text != "" {
+		kv = append(kv, semconv.DBQueryText(f.Text))
+	}
+	switch f.Kind {
+	case FindingRowsLeaked:
+		kv = append(kv, keyFindingRows.Int64(f.Rows))
+	case FindingSlowStatement:
+		kv = append(kv, keyFindingSlowest.Float64(f.Slowest.Seconds()))
+	}
+	return kv
+}
+
 // reportFinding puts a finding onto the span and into the log.
-func (t *task) reportFinding(f *finding, recording bool) {
+func (t *task) reportFinding(f *Finding, recording bool) {
+	kv := f.attributes()
 	if recording {
-		kv := []attribute.KeyValue{keyFindingKind.String(f.kind), keyFindingCount.Int64(f.count)}
-		if f.summary != "" {
-			kv = append(kv, semconv.DBQuerySummary(f.summary))
-		}
-		switch f.kind {
-		case findingRowsLeaked:
-			kv = append(kv, keyFindingRows.Int64(f.rows))
-		case findingSlowStatement:
-			kv = append(kv, keyFindingSlowest.Float64(f.slowest.Seconds()))
-		}
 		t.span.AddEvent(findingEvent, trace.WithAttributes(kv...))
 	}
-	attrs := []slog.Attr{slog.String(string(keyFindingKind), f.kind), slog.Int64(string(keyFindingCount), f.count)}
-	if f.summary != "" {
-		attrs = append(attrs, slog.String(string(semconv.DBQuerySummaryKey), f.summary))
+	t.log(slog.LevelWarn, "task finding", logAttributes(kv))
+}
+
+// logAttributes returns attributes as a log record has them.
+func logAttributes(kv []attribute.KeyValue) []slog.Attr {
+	attrs := make([]slog.Attr, len(kv))
+	for i, a := range kv {
+		attrs[i] = slog.Any(string(a.Key), a.Value.AsInterface())
 	}
-	switch f.kind {
-	case findingRowsLeaked:
-		attrs = append(attrs, slog.Int64(string(keyFindingRows), f.rows))
-	case findingSlowStatement:
-		attrs = append(attrs, slog.Float64(string(keyFindingSlowest), f.slowest.Seconds()))
-	}
-	t.log(slog.LevelWarn, "task finding", attrs)
+	return attrs
 }
 
 // options returns the options of an addition to worker.task.findings.
-func (f *finding) options(k *name) []metric.AddOption {
-	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(k.kv, keyFindingKind.String(f.kind)))}
+func (f *Finding) options(k *name) []metric.AddOption {
+	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(k.kv, keyFindingKind.String(string(f.Kind))))}
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"testing"
 	"time"
@@ -14,9 +15,21 @@ import (
 )
 
 func query(ctx context.Context, summary string, n int, d time.Duration) {
+	text := textOf(summary)
 	for range n {
-		ledger.FromContext(ctx).Record(ledger.Entry{Summary: summary, Statement: true, Rows: 1, Duration: d})
+		ledger.FromContext(ctx).Record(ledger.Entry{Text: text, Rows: 1, Duration: d})
 	}
+}
+
+// textOf returns the text that stands for all statements with that summary.
+func textOf(summary string) *ledger.Text {
+	t := &ledger.Text{Summary: summary, Statement: true}
+	if summary != "" {
+		h := fnv.New64a()
+		h.Write([]byte(summary))
+		t.Hash = h.Sum64()
+	}
+	return t
 }
 
 // openRows is a result set that nobody closes.

@@ -84,6 +84,8 @@ type config struct {
 
 	limits ledger.Limits
 
+	stillRunning time.Duration
+
 	clock func() time.Duration // monotonic, since some fixed time
 	now   func() time.Time     // the wall clock
 

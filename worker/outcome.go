@@ -111,6 +111,10 @@ type outcome struct {
 	err error
 	// errorType is the error.type, "" if err is nil.
 	errorType string
+	// text is the safe text of err, once it is made.
+	text string
+	// retryable says that the same work may succeed if it is done again.
+	retryable bool
 	// known is what err has been recorded as if a task within this one has, and
 	// arrives what the tasks around this one see of it.
 	known, arrives error
@@ -138,7 +142,7 @@ func (t *task) judge(err error) (o outcome) {
 		return outcome{result: skipped}
 	}
 	class := errs.Classify(err)
-	o = outcome{err: err, known: err, arrives: err, errorType: class.Type}
+	o = outcome{err: err, known: err, arrives: err, errorType: class.Type, retryable: class.Retryable}
 	if o.errorType == "" {
 		o.errorType = semconv.ErrorTypeOther.Value.AsString()
 	}

@@ -107,7 +107,7 @@ func (t *task) exited(arrives error) {
 // panicked records that the function panicked with v. It returns until when the
 // panic may be flushed.
 func (t *task) panicked(v any) (p *errs.PanicError, flushUntil time.Time) {
-	flushUntil, passing := t.reported.Load().panic(v)
+	flushUntil, passing := t.notes.Load().panic(v)
 	if passing = passing && passed(); !passing {
 		flushUntil = time.Now().Add(flushTimeout)
 	}

@@ -68,7 +68,11 @@ func (n node) end(ctx context.Context, result string, total int64, origin bool) 
 func (n node) body(ctx context.Context, cancel context.CancelFunc, total *int64) error {
 	own := n.rnd.IntN(30)
 	for i := range own {
-		ledger.FromContext(ctx).Record(ledger.Entry{Summary: fmt.Sprint("SELECT ", i%3), Statement: i%5 > 0, Duration: 1})
+		e := ledger.Entry{Duration: 1}
+		if i%5 > 0 {
+			e.Text = textOf(fmt.Sprint("SELECT ", i%3))
+		}
+		ledger.FromContext(ctx).Record(e)
 	}
 	*total = int64(own)
 	var (
@@ -89,7 +93,7 @@ func (n node) body(ctx context.Context, cancel context.CancelFunc, total *int64)
 			rows := new(openRows)
 			l := ledger.FromContext(ctx)
 			l.Open(&rows.OpenRows, rows)
-			l.Record(ledger.Entry{Summary: "SELECT late", Statement: true})
+			l.Record(ledger.Entry{Text: textOf("SELECT late")})
 			if rows.ended > 0 {
 				n.t.Error("rows that were opened late have leaked")
 			}

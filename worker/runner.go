@@ -38,6 +38,9 @@ type Runner struct {
 	undeclared sync.Map // the labels that were reported, at most maxUndeclared
 	reported   atomic.Int64
 
+	watchers atomic.Pointer[watchers] // nil if nobody watches
+	lookout  lookout                  // see WithStillRunning
+
 	draining atomic.Bool
 	drainMu  sync.Mutex
 	drained  bool          // under drainMu
@@ -70,6 +73,7 @@ func newRunner(c *config) (*Runner, error) {
 		labels:   make(map[string]bool),
 		idle:     make(chan struct{}),
 	}
+	r.lookout.runner = r
 	for _, k := range c.labels {
 		r.labels[k] = true
 	}

@@ -32,12 +32,21 @@ type task struct {
 	prev, next *task
 	running    bool
 
+	phase atomic.Uint32 // what is safe to read while it runs
+
 	// returned says that the function returned, and did not panic or exit.
 	returned bool
 
-	reported atomic.Pointer[reported] // nil until a task within it failed
-	ledger   ledger.Ledger            // and the context of the task
+	notes  atomic.Pointer[notes] // nil until there are any
+	ledger ledger.Ledger         // and the context of the task
 }
+
+// The phases of a task.
+const (
+	phaseStarting = iota // the span and the context are being made
+	phaseRunning
+	phaseEnded // what became of it is being recorded
+)
 
 // timedSpan is a span that knows its times, such as the SDK's.
 type timedSpan interface {
@@ -80,6 +89,10 @@ func begin(ctx context.Context, r *Runner, taskName string, pc uintptr, c *taskC
 		return nil, ErrDraining
 	}
 	t.ledger.Bind(t.startSpan(ctx))
+	t.phase.Store(phaseRunning)
+	if d := r.config.stillRunning; d > 0 {
+		r.lookout.arm(t.started + d)
+	}
 	if !c.enqueuedAt.IsZero() {
 		t.measureQueue()
 	}
@@ -177,11 +190,19 @@ func (t *task) complete(err error) error {
 // it is recorded, so that whoever drains the runner can shut the providers down.
 func (t *task) finish(o *outcome) {
 	end := t.runner.config.clock()
+	defer t.runner.dismiss(t, o.result == success, end)
+	t.phase.Store(phaseEnded)
+	ws := t.runner.watchers.Load()
 	var a account
+	if ws != nil {
+		a.open = t.ledger.Snapshot()
+	}
 	t.closeLedger(&a)
 	t.endSpan(t.describe(o, &a))
-	t.measure(o, &a, end)
-	t.runner.dismiss(t, o.result == success, end)
+	d := t.measure(o, &a, end)
+	if ws != nil {
+		ws.tell(t, t.final(o, &a, d))
+	}
 }
 
 // describe puts onto the span and into the log how the task ended. It returns
@@ -240,10 +261,10 @@ func (t *task) endSpan(opts []trace.SpanEndOption) {
 }
 
 // measure records the metrics of a task that ended at that reading of the clock,
-// once the span has ended.
-func (t *task) measure(o *outcome, a *account, end time.Duration) {
+// once the span has ended. It returns how long the task took.
+func (t *task) measure(o *outcome, a *account, end time.Duration) (d time.Duration) {
+	d = end - t.started
 	defer guard("recording metrics")
-	d := end - t.started
 	if s, ok := t.span.(timedSpan); ok {
 		if end := s.EndTime(); !end.IsZero() {
 			d = end.Sub(s.StartTime())
@@ -259,6 +280,7 @@ func (t *task) measure(o *outcome, a *account, end time.Duration) {
 	for i := range a.findings {
 		in.findings.Add(t.context(), 1, a.findings[i].options(t.name)...)
 	}
+	return d
 }
 
 // measureQueue records how long the task waited in its queue.

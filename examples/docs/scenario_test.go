@@ -66,8 +66,9 @@ const userKey = "docs.user"
 
 // recorder is a slog.Handler that keeps the shapes of records.
 type recorder struct {
-	mu   sync.Mutex
-	logs map[string]*logRecord
+	mu       sync.Mutex
+	logs     map[string]*logRecord
+	progress func() // called for each record of a task that says how far it is
 }
 
 func (r *recorder) Enabled(context.Context, slog.Level) bool { return true }
@@ -84,6 +85,9 @@ func (r *recorder) Handle(_ context.Context, rec slog.Record) error {
 	rec.Attrs(func(a slog.Attr) bool {
 		if a.Key != userKey {
 			l.keys[a.Key] = strings.ToLower(a.Value.Kind().String())
+		}
+		if a.Key == "worker.task.progress.done" {
+			r.progress()
 		}
 		return true
 	})
@@ -102,13 +106,14 @@ func emit(t *testing.T) *emitted {
 	meter, err := metrics.New(metrics.WithReader(reader))
 	check(t, err)
 	t.Cleanup(func() { check(t, meter.Shutdown(context.WithoutCancel(t.Context()))) })
-	rec := &recorder{logs: make(map[string]*logRecord)}
+	logged := make(chan struct{})
+	rec := &recorder{logs: make(map[string]*logRecord), progress: sync.OnceFunc(func() { close(logged) })}
 	logger := slog.New(telemetry.NewLogHandler(rec))
 
 	runner, err := worker.New(
 		worker.WithTracerProvider(tracer), worker.WithMeterProvider(meter), worker.WithLogger(logger),
 		worker.WithPropagator(propagation.TraceContext{}), worker.WithLabelKeys(userKey), worker.WithRecoverPanics(),
-		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithSchedule("docs.scheduled", time.Hour))
+		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithStillRunning(time.Millisecond), worker.WithSchedule("docs.scheduled", time.Hour))
 	check(t, err)
 	db := otdb.OpenDB(connector("file:"+filepath.Join(t.TempDir(), "docs.db")), otdb.WithSystem("sqlite"),
 		otdb.WithTracerProvider(tracer), otdb.WithMeterProvider(meter), otdb.WithAttributes(attribute.Bool(userKey, true)),
@@ -118,7 +123,7 @@ func emit(t *testing.T) *emitted {
 	t.Cleanup(func() { check(t, db.Close()) })
 	db.SetMaxOpenConns(8)
 
-	s := &scenario{T: t, runner: runner, db: db}
+	s := &scenario{T: t, runner: runner, db: db, logged: logged}
 	s.play()
 	var data metricdata.ResourceMetrics
 	var served map[string]string
@@ -167,9 +172,15 @@ type scenario struct {
 	*testing.T
 	runner *worker.Runner
 	db     *sql.DB
+	logged <-chan struct{} // closed when a task that says how far it is was logged
 }
 
 func (s *scenario) play() {
+	s.run("docs.still", nil, func(ctx context.Context) error {
+		worker.Progress(ctx, 1, 2)
+		<-s.logged
+		return nil
+	}, worker.WithID("1"), worker.WithAttempt(1))
 	s.run("docs.schema", nil, func(ctx context.Context) error {
 		check(s.T, s.db.PingContext(ctx))
 		return s.exec(ctx, "CREATE TABLE docs (id INTEGER PRIMARY KEY)")

@@ -11,7 +11,7 @@
 //
 // All methods but Init, Bind and Context may be called concurrently, and all but those
 // accept a nil *Ledger, which records nothing. Memory is bounded whatever a
-// task does: a ledger holds at most [MaxStatements] distinct summaries, and one
+// task does: a ledger holds at most [MaxStatements] distinct texts, and one
 // node for each open result set (a result set holds a connection, so the pool
 // bounds them).
 package ledger
@@ -23,8 +23,9 @@ import (
 	"time"
 )
 
-// MaxStatements is how many distinct statement summaries one ledger counts.
-// Statements beyond it still enter the totals.
+// MaxStatements is how many distinct texts one ledger counts. A text beyond
+// them takes the place of one that ran once and was not slow; if there is none,
+// it enters the totals alone.
 const MaxStatements = 256
 
 // Totals is what a ledger has added up so far.
@@ -36,13 +37,21 @@ type Totals struct {
 	Duration   time.Duration // time inside the driver
 }
 
+// Text is what is known of an SQL text, or of an operation without one, such as
+// BEGIN. It is made once, shared by all operations that have it, and never
+// changes.
+type Text struct {
+	Summary   string // the db.query.summary, or the operation's name
+	SQL       string // the sanitised text; empty if it must not be recorded
+	Hash      uint64 // of the sanitised text, zero if there is none
+	Statement bool   // exec and query, prepared or not
+	Batch     bool   // it does for many rows what others do for one: it is no finding if it is repeated
+}
+
 // Entry is one database operation that has ended.
 type Entry struct {
-	// Summary is the statement's db.query.summary. It is empty for an operation
-	// that is not a statement, such as BEGIN.
-	Summary string
-	// Statement says whether the operation is a statement.
-	Statement bool
+	// Text is what ran. Nil stands for an operation that is no statement.
+	Text *Text
 	// Failed says whether the operation ended in an error.
 	Failed bool
 	// Rows is the number of rows the consumer read.
@@ -80,13 +89,12 @@ type Ledger struct {
 	config Config
 	ctx    context.Context // what Bind was called with
 
-	mu         sync.Mutex
-	closed     atomic.Bool // no rows are listed any more; set under mu
-	ended      bool
-	slow       int16 // how many of statements were slow at least once
-	totals     Totals
-	statements map[string]*statement
-	last       *statement // the one counted last: loops repeat it
+	mu     sync.Mutex
+	closed atomic.Bool // no rows are listed any more; set under mu
+	ended  bool
+	slow   int16 // how many statements were slow at least once
+	totals Totals
+	books  *books // nil until a statement ends
 
 	// The open result sets of a tree of tasks are listed in the outermost one
 	// that is running: rows may pass from a task to the one around it.
@@ -193,21 +201,15 @@ func (l *Ledger) recordLocked(e *Entry, judged bool) bool {
 	if e.Failed {
 		l.totals.Errors++
 	}
-	if !e.Statement {
+	if e.Text == nil || !e.Text.Statement {
 		return false
 	}
 	l.totals.Statements++
-	s := l.statement(e.Summary)
-	if s == nil {
-		return true
-	}
-	s.count++
-	if slow := l.config.Limits.SlowStatements; !judged && slow > 0 && e.Duration >= slow {
-		if s.slow == 0 {
+	if s := l.statement(e.Text); s != nil {
+		limit := l.config.Limits.SlowStatements
+		if s.add(e, !judged && limit > 0 && e.Duration >= limit) {
 			l.slow++
 		}
-		s.slow++
-		s.slowest = max(s.slowest, e.Duration)
 	}
 	return true
 }

@@ -16,8 +16,25 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+var (
+	textsMu sync.Mutex
+	texts   = make(map[string]*Text)
+)
+
+// text returns the one text of that summary.
+func text(summary string) *Text {
+	textsMu.Lock()
+	defer textsMu.Unlock()
+	t := texts[summary]
+	if t == nil {
+		t = &Text{Summary: summary, SQL: summary + " WHERE id = ?", Hash: uint64(len(texts) + 1), Statement: true}
+		texts[summary] = t
+	}
+	return t
+}
+
 func stmt(summary string, d time.Duration) Entry {
-	return Entry{Summary: summary, Statement: true, Rows: 2, Duration: d}
+	return Entry{Text: text(summary), Rows: 2, Duration: d}
 }
 
 func wantTotals(t *testing.T, l *Ledger, want Totals) {
@@ -30,8 +47,8 @@ func wantTotals(t *testing.T, l *Ledger, want Totals) {
 func TestRecord(t *testing.T) {
 	l := New(nil, "load")
 	l.Record(Entry{Duration: time.Millisecond})
-	l.Record(Entry{Summary: "SELECT a", Statement: true, Rows: 3, Duration: 2 * time.Millisecond})
-	l.Record(Entry{Summary: "INSERT a", Statement: true, Failed: true, Duration: 4 * time.Millisecond})
+	l.Record(Entry{Text: text("SELECT a"), Rows: 3, Duration: 2 * time.Millisecond})
+	l.Record(Entry{Text: text("INSERT a"), Failed: true, Duration: 4 * time.Millisecond})
 	wantTotals(t, l, Totals{Operations: 3, Statements: 2, Errors: 1, Rows: 3, Duration: 7 * time.Millisecond})
 }
 
@@ -131,19 +148,50 @@ func TestInit(t *testing.T) {
 	}
 }
 
+func repetitions(counts ...any) (out []Repetition) {
+	for i := 0; i < len(counts); i += 2 {
+		out = append(out, Repetition{text(counts[i].(string)), int64(counts[i+1].(int))})
+	}
+	return out
+}
+
 func TestRepeated(t *testing.T) {
 	l := New(nil, "load")
-	for summary, n := range map[string]int{"SELECT a": 3, "SELECT b": 5, "SELECT c": 3, "SELECT d": 2, "COPY a": 9, "copy b": 9, "COPY": 5, "": 9} {
+	for summary, n := range map[string]int{"SELECT a": 3, "SELECT b": 5, "SELECT c": 3, "SELECT d": 2} {
 		for range n {
 			l.Record(stmt(summary, 0))
 		}
 	}
-	want := []Statement{{"COPY", 5}, {"SELECT b", 5}, {"SELECT a", 3}, {"SELECT c", 3}}
-	if got := l.Repeated(3); !reflect.DeepEqual(got, want) {
+	for range 9 {
+		l.Record(Entry{Text: &Text{Summary: "COPY a", Hash: 1 << 60, Statement: true, Batch: true}})
+		l.Record(Entry{Text: &Text{Statement: true}}) // of which nothing is known
+	}
+	if got, want := l.Repeated(3), repetitions("SELECT b", 5, "SELECT a", 3, "SELECT c", 3); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := l.Repeated(100); got != nil {
 		t.Errorf("got %v", got)
+	}
+}
+
+// Two texts with one summary are two statements, and one text in two places is
+// one.
+func TestRepeatedByText(t *testing.T) {
+	l := New(nil, "load")
+	byID := &Text{Summary: "SELECT a", SQL: "SELECT * FROM a WHERE id = ?", Hash: 1<<60 + 1, Statement: true}
+	again := *byID
+	byName := &Text{Summary: "SELECT a", SQL: "SELECT * FROM a WHERE name = ?", Hash: 1<<60 + 2, Statement: true}
+	for range 2 {
+		for _, text := range []*Text{byID, &again, byName} {
+			l.Record(Entry{Text: text, Rows: 1, Duration: 2, Failed: text == byName})
+		}
+	}
+	if got := l.Repeated(3); len(got) != 1 || *got[0].Text != *byID || got[0].Count != 4 {
+		t.Errorf("%v", got)
+	}
+	want := []Statement{{byID, 4, 0, 4, 8, 2}, {byName, 2, 2, 2, 4, 2}}
+	if got := l.Statements(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -161,16 +209,16 @@ func TestTakeRepeated(t *testing.T) {
 		record(inner, "SELECT a", n)
 		record(inner, "SELECT b", 1)
 		inner.EndTask()
-		var want []Statement
+		var want []Repetition
 		if n == 4 {
-			want = []Statement{{"SELECT a", 4}}
+			want = repetitions("SELECT a", 4)
 		}
 		if got := inner.TakeRepeated(4); !reflect.DeepEqual(got, want) {
 			t.Errorf("inner %d: got %v, want %v", n, got, want)
 		}
 	}
 	record(outer, "SELECT b", 2)
-	want := []Statement{{"SELECT b", 5}, {"SELECT a", 4}}
+	want := repetitions("SELECT b", 5, "SELECT a", 4)
 	if got := outer.TakeRepeated(4); !reflect.DeepEqual(got, want) {
 		t.Errorf("outer: got %v, want %v", got, want)
 	}
@@ -192,10 +240,10 @@ func TestSlow(t *testing.T) {
 	inner.EndTask()
 	inner.Record(stmt("SELECT e", 10)) // late: outer's to judge
 
-	if got, want := inner.Slow(), []SlowStatement{{"SELECT b", 2, 40}, {"SELECT a", 1, 20}}; !reflect.DeepEqual(got, want) {
+	if got, want := inner.Slow(), []SlowStatement{{text("SELECT b"), 2, 40}, {text("SELECT a"), 1, 20}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("inner: got %v, want %v", got, want)
 	}
-	if got, want := outer.Slow(), []SlowStatement{{"SELECT d", 1, 15}, {"SELECT e", 1, 10}}; !reflect.DeepEqual(got, want) {
+	if got, want := outer.Slow(), []SlowStatement{{text("SELECT d"), 1, 15}, {text("SELECT e"), 1, 10}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("outer: got %v, want %v", got, want)
 	}
 	if got := last.Slow(); got != nil {
@@ -205,24 +253,55 @@ func TestSlow(t *testing.T) {
 
 func TestBounded(t *testing.T) {
 	var l Ledger
-	l.Init(nil, Config{Limits: &Limits{SlowStatements: 1}})
-	for i := range 10 * MaxStatements {
+	l.Init(nil, Config{Limits: &Limits{SlowStatements: 10}})
+	for range 5 {
+		l.Record(stmt("SELECT often", 1))
+	}
+	l.Record(stmt("SELECT slow", 10))
+	const n = 100 * MaxStatements
+	for i := range n {
 		l.Record(stmt(fmt.Sprintf("SELECT t%d", i), 1))
 	}
-	if n := len(l.statements); n != MaxStatements {
-		t.Errorf("%d summaries", n)
-	}
-	wantTotals(t, &l, Totals{
-		Operations: 10 * MaxStatements, Statements: 10 * MaxStatements, Rows: 20 * MaxStatements, Duration: 10 * MaxStatements,
-	})
+	// What ran once has made room, even for a loop over two texts.
 	for range 3 {
-		l.Record(stmt("SELECT t0", 1))
+		l.Record(stmt("SELECT late", 1))
+		l.Record(stmt("SELECT later", 1))
 	}
-	if got := l.Repeated(2); !reflect.DeepEqual(got, []Statement{{"SELECT t0", 4}}) {
+	if n := len(l.Statements()); n != MaxStatements || len(l.books.singles) != MaxStatements-4 {
+		t.Errorf("%d texts, of which %d make room", n, len(l.books.singles))
+	}
+	if got, want := l.Repeated(2), repetitions("SELECT often", 5, "SELECT late", 3, "SELECT later", 3); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)
 	}
-	if n := len(l.Slow()); n != MaxStatements {
+	if got, want := l.Slow(), []SlowStatement{{text("SELECT slow"), 1, 10}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
+	}
+	wantTotals(t, &l, Totals{Operations: n + 12, Statements: n + 12, Rows: 2 * (n + 12), Duration: n + 21})
+
+	// Once every text is to be kept, the others enter the totals alone.
+	l = Ledger{}
+	l.Init(nil, Config{Limits: &Limits{SlowStatements: 1}})
+	for i := range 2 * MaxStatements {
+		l.Record(stmt(fmt.Sprintf("SELECT t%d", i), 1))
+	}
+	if n := len(l.Slow()); n != MaxStatements || len(l.Statements()) != MaxStatements {
 		t.Errorf("%d slow statements", n)
+	}
+	wantTotals(t, &l, Totals{Operations: 2 * MaxStatements, Statements: 2 * MaxStatements, Rows: 4 * MaxStatements, Duration: 2 * MaxStatements})
+}
+
+// A loop over more texts than there is room for finds some of them when it comes
+// back.
+func TestMoreTextsThanRoom(t *testing.T) {
+	l := New(nil, "load")
+	const texts, rounds = MaxStatements + MaxStatements/4, 50
+	for range rounds {
+		for i := range texts {
+			l.Record(stmt(fmt.Sprintf("SELECT t%d", i), 1))
+		}
+	}
+	if n := len(l.Repeated(rounds / 2)); n < MaxStatements*9/10 {
+		t.Errorf("%d repeated texts were found", n)
 	}
 }
 
@@ -431,7 +510,7 @@ func TestConcurrentTree(t *testing.T) {
 				for i := range n {
 					r := new(rows)
 					l.Open(&r.OpenRows, r)
-					e := Entry{Summary: fmt.Sprint("SELECT ", i%7), Statement: true, Rows: 1, Duration: 1, Failed: i%2 == 0}
+					e := Entry{Text: text(fmt.Sprint("SELECT ", i%7)), Rows: 1, Duration: 1, Failed: i%2 == 0}
 					switch {
 					case i%10 == 9:
 						l.Record(e) // and leaks the rows

@@ -3,86 +3,196 @@ package ledger
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 )
 
-// Statement is how often the statements of one summary ran.
+// Statement is the account of the statements with one text.
 type Statement struct {
-	Summary string
-	Count   int64
-}
-
-// SlowStatement is how often the statements of one summary were slow.
-type SlowStatement struct {
-	Summary string
-	Count   int64         // how many of them reached the threshold
+	*Text
+	Count   int64         // how often it ran
+	Errors  int64         // how often it failed
+	Rows    int64         // rows that the consumers read
+	Total   time.Duration // time inside the driver
 	Slowest time.Duration // the longest of them
 }
 
-// statement is the account of one summary.
+// statement is the account of one text.
 type statement struct {
-	summary string
-	count   int64
-	slow    int64
-	slowest time.Duration
+	Statement
+	taken  int64 // of Count: reported by tasks within this one
+	single int   // its place in books.singles plus one, or zero
+
+	slow        int64         // how many reached the threshold and are this task's to report
+	slowestSlow time.Duration // the longest of these
 }
 
-// isCopy reports whether a summary is that of a COPY.
-func isCopy(summary string) bool {
-	const operation = "COPY "
-	return len(summary) > len(operation) && strings.EqualFold(summary[:len(operation)], operation)
-}
-
-// statement returns the account of a summary, or nil if there is room for no
-// further one. The caller holds l.mu.
-func (l *Ledger) statement(summary string) *statement {
-	if l.last != nil && l.last.summary == summary {
-		return l.last
+// add adds an entry. It reports whether the text was slow for the first time.
+func (s *statement) add(e *Entry, slow bool) (first bool) {
+	s.Count++
+	s.Rows += e.Rows
+	s.Total += e.Duration
+	s.Slowest = max(s.Slowest, e.Duration)
+	if e.Failed {
+		s.Errors++
 	}
-	s := l.statements[summary]
-	if s == nil {
-		if len(l.statements) >= MaxStatements {
+	if !slow {
+		return false
+	}
+	s.slow++
+	s.slowestSlow = max(s.slowestSlow, e.Duration)
+	return s.slow == 1
+}
+
+// books are the accounts of the texts of a ledger, by their hash.
+type books struct {
+	statements map[uint64]*statement
+	last       *statement // the one counted last: loops repeat it
+	only       statement  // most tasks have one: it needs no allocation
+
+	// The accounts of texts that ran once and may make room for others; nil as
+	// long as there is other room. Which of them does is left to chance: a loop
+	// over more texts than there is room for would otherwise find each of its
+	// texts gone when it comes back to it.
+	singles []*statement
+	random  uint64
+}
+
+// statement returns the account of a text for one more entry, or nil if there is
+// no room for it. The caller holds l.mu.
+func (l *Ledger) statement(t *Text) *statement {
+	b := l.books
+	if b == nil {
+		b = &books{statements: make(map[uint64]*statement)}
+		l.books = b
+	}
+	s := b.last
+	if s == nil || s.Hash != t.Hash {
+		s = b.statements[t.Hash]
+	}
+	switch {
+	case s == nil:
+		if s = b.room(); s == nil {
 			return nil
 		}
-		if l.statements == nil {
-			l.statements = make(map[string]*statement)
+		*s = statement{Statement: Statement{Text: t}}
+		b.statements[t.Hash] = s
+		if b.singles != nil {
+			b.offer(s)
 		}
-		s = &statement{summary: summary}
-		l.statements[summary] = s
+	case s.single > 0:
+		b.keep(s)
 	}
-	l.last = s
+	b.last = s
 	return s
 }
 
-// Repeated returns the statements that ran at least n times, the most frequent
-// first. Statements without a summary are left out: they cannot be told apart. So
-// is COPY, which lib/pq executes once for each row: it is the remedy already.
-func (l *Ledger) Repeated(n int64) []Statement {
+// room returns the place of a new account, or nil.
+func (b *books) room() *statement {
+	switch n := len(b.statements); {
+	case n == 0:
+		return &b.only
+	case n < MaxStatements:
+		return new(statement)
+	}
+	if b.singles == nil {
+		b.singles = make([]*statement, 0, MaxStatements)
+		for _, s := range b.statements {
+			if s.Count == 1 {
+				b.offer(s)
+			}
+		}
+	}
+	for len(b.singles) > 0 {
+		b.random = b.random*6364136223846793005 + 1442695040888963407
+		s := b.singles[(b.random>>33)%uint64(len(b.singles))]
+		b.keep(s)
+		if s.slow == 0 {
+			delete(b.statements, s.Hash)
+			return s
+		}
+	}
+	return nil
+}
+
+// offer adds an account to those that make room.
+func (b *books) offer(s *statement) {
+	b.singles = append(b.singles, s)
+	s.single = len(b.singles)
+}
+
+// keep takes an account off those that make room.
+func (b *books) keep(s *statement) {
+	last := len(b.singles) - 1
+	moved := b.singles[last]
+	b.singles[s.single-1] = moved
+	moved.single = s.single
+	b.singles[last] = nil
+	b.singles = b.singles[:last]
+	s.single = 0
+}
+
+// Statements returns the account of each text, the longest total first.
+func (l *Ledger) Statements() []Statement {
 	if l == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.totals.Statements < n {
+	return l.statementsLocked()
+}
+
+func (l *Ledger) statementsLocked() []Statement {
+	if l.books == nil {
 		return nil
 	}
-	var out []Statement
-	for summary, s := range l.statements {
-		if summary != "" && s.count > 0 && s.count >= n && !isCopy(summary) {
-			out = append(out, Statement{summary, s.count})
-		}
+	out := make([]Statement, 0, len(l.books.statements))
+	for _, s := range l.books.statements {
+		out = append(out, s.Statement)
 	}
 	slices.SortFunc(out, func(a, b Statement) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Summary, b.Summary))
+		return cmp.Or(cmp.Compare(b.Total, a.Total), cmp.Compare(b.Count, a.Count), compareTexts(a.Text, b.Text))
 	})
 	return out
 }
 
-// TakeRepeated returns what [Ledger.Repeated] does and takes it off the counts
-// of the ledgers above, so that a task reports only what no task within it has
-// reported already.
-func (l *Ledger) TakeRepeated(n int64) []Statement {
+func compareTexts(a, b *Text) int {
+	return cmp.Or(cmp.Compare(a.Summary, b.Summary), cmp.Compare(a.SQL, b.SQL), cmp.Compare(a.Hash, b.Hash))
+}
+
+// Repetition is how often the statements with one text ran.
+type Repetition struct {
+	*Text
+	Count int64
+}
+
+// Repeated returns the texts that ran at least n times, those not counted that
+// tasks within this one have reported, the most frequent first. A text that is a
+// batch is left out.
+func (l *Ledger) Repeated(n int64) []Repetition {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.books == nil || l.totals.Statements < n {
+		return nil
+	}
+	var out []Repetition
+	for hash, s := range l.books.statements {
+		if count := s.Count - s.taken; hash != 0 && !s.Batch && count > 0 && count >= n {
+			out = append(out, Repetition{s.Text, count})
+		}
+	}
+	slices.SortFunc(out, func(a, b Repetition) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), compareTexts(a.Text, b.Text))
+	})
+	return out
+}
+
+// TakeRepeated returns what [Ledger.Repeated] does and takes it off what the
+// ledgers above count as repeated, so that a task reports only what no task
+// within it has reported already.
+func (l *Ledger) TakeRepeated(n int64) []Repetition {
 	taken := l.Repeated(n)
 	if len(taken) == 0 {
 		return nil
@@ -93,17 +203,27 @@ func (l *Ledger) TakeRepeated(n int64) []Statement {
 	return taken
 }
 
-func (l *Ledger) take(taken []Statement) {
+func (l *Ledger) take(taken []Repetition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.books == nil {
+		return
+	}
 	for _, t := range taken {
-		if s := l.statements[t.Summary]; s != nil {
-			s.count -= t.Count
+		if s := l.books.statements[t.Hash]; s != nil {
+			s.taken += t.Count
 		}
 	}
 }
 
-// Slow returns the statements of which at least one reached the ledger's
+// SlowStatement is how often the statements with one text were slow.
+type SlowStatement struct {
+	*Text
+	Count   int64         // how many of them reached the threshold
+	Slowest time.Duration // the longest of them
+}
+
+// Slow returns the texts of which at least one statement reached the ledger's
 // threshold, the slowest first. A statement counts in the innermost task that
 // was running when it ended, and in that one alone.
 func (l *Ledger) Slow() []SlowStatement {
@@ -116,13 +236,13 @@ func (l *Ledger) Slow() []SlowStatement {
 		return nil
 	}
 	out := make([]SlowStatement, 0, l.slow)
-	for summary, s := range l.statements {
+	for _, s := range l.books.statements {
 		if s.slow > 0 {
-			out = append(out, SlowStatement{summary, s.slow, s.slowest})
+			out = append(out, SlowStatement{s.Text, s.slow, s.slowestSlow})
 		}
 	}
 	slices.SortFunc(out, func(a, b SlowStatement) int {
-		return cmp.Or(cmp.Compare(b.Slowest, a.Slowest), cmp.Compare(a.Summary, b.Summary))
+		return cmp.Or(cmp.Compare(b.Slowest, a.Slowest), compareTexts(a.Text, b.Text))
 	})
 	return out
 }
