@@ -63,15 +63,24 @@
 //	INSERT INTO a SELECT * FROM b, c                 INSERT a SELECT b c
 //	WITH x AS (SELECT 1 FROM a) DELETE FROM b        WITH SELECT a DELETE b
 //	CREATE UNIQUE INDEX IF NOT EXISTS i ON t (c)     CREATE INDEX i t
+//	CREATE TRIGGER tr AFTER INSERT ON t BEGIN …      CREATE TRIGGER tr t
 //	TRUNCATE TABLE a, b                              TRUNCATE a b
+//	REINDEX SCHEMA a                                 REINDEX a
 //	UPDATE a SET x = 1; COMMIT                       UPDATE a; COMMIT
+//	BEGIN IF x THEN UPDATE a SET y = 1; END IF; END  BEGIN UPDATE a
+//	ROLLBACK TO SAVEPOINT a                          ROLLBACK TO
 //
 // Targets are relations, table functions, procedures, databases (USE), pragmas and
 // the objects of CREATE, ALTER and DROP. Common table expressions, aliases,
-// columns, variables, savepoints, cursors, channels, roles and the names of
-// settings are none. Operations inside a MERGE (WHEN … THEN) and in ON CONFLICT are
-// part of their statement, and privileges are no operations. Empty statements leave
-// no trace.
+// columns, variables, savepoints, cursors, channels, devices, the roles of GRANT and its
+// like, and the names of settings are none. Operations inside a MERGE (WHEN … THEN) and
+// in ON CONFLICT are part of their statement, the body of a routine is part of its
+// definition, and privileges are no operations. IF, WHILE and blocks in a block leave no
+// trace, and neither do empty statements. A type stands before the object of CREATE,
+// ALTER, DROP and COMMENT, and nowhere else.
+//
+// SQL Server needs no semicolon between statements. There a command begins on a new
+// line, or anywhere if its word is reserved and is no clause of another statement.
 //
 // # Cost
 //

@@ -67,6 +67,11 @@ func FuzzParse(f *testing.F) {
 	for _, s := range statements {
 		f.Add(uint8(s.dialect), s.query)
 	}
+	for _, s := range summaries {
+		for _, letter := range s.dialects {
+			f.Add(uint8(letters[letter]), s.query)
+		}
+	}
 	f.Fuzz(func(t *testing.T, dialect uint8, query string) {
 		check(t, dialects[int(dialect)%len(dialects)], query)
 	})
@@ -107,6 +112,11 @@ func TestParseProperties(t *testing.T) {
 				check(t, d, s.query[:i])
 				check(t, d, s.query[i:])
 			}
+		}
+	}
+	for _, s := range summaries {
+		for _, d := range dialects {
+			check(t, d, s.query)
 		}
 	}
 }

@@ -6,21 +6,28 @@ import "strings"
 type want uint8
 
 const (
-	wantNothing   want = iota
-	wantTable          // a relation: after FROM, JOIN, USING, ON
-	wantInto           // a relation, modifiers before it: after INSERT, UPDATE, TRUNCATE …
-	wantAfterInto      // a relation, TABLE before it: after INTO
-	wantSelected       // a relation, TEMP TABLE before it: after SELECT … INTO
-	wantFrom           // FROM or a relation: after DELETE
-	wantType           // an object's type: after CREATE, ALTER, DROP …
-	wantRelation       // a relation's name: after CREATE TABLE …
-	wantObject         // another object's name
-	wantName           // a procedure, a database, a pragma
-	wantAssign         // = and a procedure, or its arguments: after EXEC @variable
-	wantCTE            // the name of a common table expression
-	wantBody           // its columns, AS and its body
-	wantDefined        // an object's type, or what a clause drops or alters: after DROP in an ALTER
-	wantMain           // a comma and another one, or the statement that uses them
+	wantNothing    want = iota
+	wantTable           // a relation: after FROM, JOIN, USING, ON
+	wantInto            // a relation, modifiers before it: after INSERT, UPDATE, TRUNCATE …
+	wantAfterInto       // a relation, TABLE before it: after INTO
+	wantSelected        // a relation, TEMP TABLE before it: after SELECT … INTO
+	wantFrom            // FROM or a relation: after DELETE
+	wantType            // an object's type: after CREATE, ALTER, DROP …
+	wantRelation        // a relation's name: after CREATE TABLE …
+	wantObject          // another object's name
+	wantName            // a procedure, a database, a pragma
+	wantAssign          // = and a procedure, or its arguments: after EXEC @variable
+	wantCTE             // the name of a common table expression
+	wantBody            // its columns, AS and its body
+	wantDefined         // an object's type, or what a clause drops or alters: after DROP in an ALTER
+	wantMain            // a comma and another one, or the statement that uses them
+	wantPrivileges      // IN SCHEMA and names, then GRANT: after ALTER DEFAULT PRIVILEGES
+	wantTriggered       // a relation, or DATABASE: after CREATE TRIGGER … ON
+	wantRevised         // a name, if the word before is a type of objects
+	wantFunction        // a parenthesis with a function in it: after FROM TABLE
+	wantSaved           // a type and a name: after BACKUP
+	wantOwned           // OWNED or LABEL: after REASSIGN, SECURITY
+	wantPrepared        // PREPARED, perhaps: after COMMIT
 )
 
 // maxNames is how many common table expressions are remembered in a statement.
@@ -29,19 +36,32 @@ const maxNames = 64
 // frame is the state of the summary between two parentheses.
 type frame struct {
 	stmt      keyword // the operation whose clauses are read
+	operation span    // its word
+	typed     span    // the object's type as it is written
 	object    keyword // the object's type, after CREATE, ALTER and DROP
 	want      want    // what the next token may be
 	item      want    // what follows a comma: wantNothing outside a list of targets
 	start     bool    // a statement may begin here
 	explain   bool    // a statement may begin anywhere, after EXPLAIN
 	condition bool    // a statement may begin after an operand, after IF
+	control   bool    // a statement begins after THEN, LOOP or DO
+	cases     int     // CASE that are open
 	joined    bool    // USING holds columns
 	from      bool    // FROM was seen
 	returning bool    // INTO holds variables
+	output    int     // length of the summary before OUTPUT
+	assigned  bool    // SET was seen
+	granted   bool    // the privileges are over, after TO or FROM
+	values    bool    // VALUES was seen
+	compound  bool    // the last target may be a part of the type
+	function  bool    // a function is in the parentheses that come next
+	routine   bool    // it is the definition of a routine
 	setting   bool    // a value follows = or TO: after SET
 	recursive bool    // WITH RECURSIVE
 	arguments bool    // words are arguments: after EXEC in SQL Server
 	inserted  bool    // the statement began with INSERT
+	several   bool    // INSERT may follow again: after FROM at the beginning
+	label     bool    // it is between << and >>
 	stdin     bool    // data follow the statement: after COPY … FROM STDIN
 	pending   bool    // a name waits until its common table expression ends
 	waiting   span    // that name
@@ -60,7 +80,7 @@ func (s *scanner) wantsName() bool {
 		return false
 	}
 	switch s.top().want {
-	case wantTable, wantInto, wantAfterInto, wantSelected, wantFrom, wantRelation, wantCTE:
+	case wantTable, wantInto, wantAfterInto, wantSelected, wantFrom, wantRelation, wantCTE, wantTriggered, wantRevised:
 		return true
 	default:
 		return false
@@ -105,21 +125,32 @@ func (s *scanner) takeWord(from, to int) {
 	if s.over == 0 {
 		f := s.top()
 		if k == kwGo && s.dialect == SQLServer && s.newline {
+			s.leave()
 			s.statement()
 			s.took(tokenNone, k)
 			return
 		}
-		if f.arguments && k == kwNone {
+		if f.arguments && k.argument() && !s.breaks(f, k) {
 			s.literal(from, to) // a string without quotes
 			return
+		}
+		if s.routine.active {
+			s.inRoutine(f, k)
 		}
 		start := f.start
 		f.start = false
 		if start && k == kwNone {
+			s.starter = span{from, to}
+		}
+		if start && k.argument() && (k == kwNone || s.dialect == SQLServer) {
 			s.batch(f)
 		}
-		if !s.wanted(f, k, from, to) && k != kwNone {
+		switch {
+		case s.wanted(f, k, from, to):
+		case k != kwNone:
 			s.clause(f, k, from, to, start)
+		case start && f.stmt == kwBegin && (s.prevWord == kwBlock || s.prevWord == kwNoObject): // BEGIN TRAN name
+			f.start = true
 		}
 	}
 	if k != kwConstant {
@@ -139,6 +170,7 @@ func (s *scanner) takeWord(from, to int) {
 	}
 	s.expectSecret(k, from, to)
 	s.password = s.password || password
+	s.last = span{from, to}
 }
 
 // batch lets a name that begins a batch of SQL Server be that of a procedure.
@@ -163,6 +195,7 @@ func (s *scanner) takeName(from, to int) {
 			s.sum.extend(s.src[from:to])
 		}
 		s.took(tokenName, kwNone)
+		s.last = span{from, to}
 		if s.beginsSecret(kwNone, kwNone, from, to) {
 			s.dropSecret()
 		}
@@ -178,6 +211,7 @@ func (s *scanner) takeName(from, to int) {
 		s.wanted(f, kwNone, from, to)
 	}
 	s.took(tokenName, kwNone)
+	s.last = span{from, to}
 }
 
 // takeDot takes a dot.
@@ -232,6 +266,7 @@ func (s *scanner) takeVariable() {
 
 // takeOp takes a byte of an operator.
 func (s *scanner) takeOp(c byte) {
+	label := c == ':' && s.target
 	s.endTarget()
 	s.list.active = false
 	if s.over == 0 {
@@ -250,7 +285,19 @@ func (s *scanner) takeOp(c byte) {
 		default:
 			f.want = wantNothing
 		}
-		if c != '{' { // {call name}
+		switch {
+		case c == '{': // {call name}
+		case label && s.dialect == SQLServer && f.stmt == kwExec && f.operation.to == 0: // which was taken for a procedure
+			s.sum.drop()
+			*f = frame{named: f.named, start: true}
+		case c == ':' && s.depth == 0 && s.prev == tokenName && s.last == s.starter: // label: LOOP
+			f.start = true
+		case c == '<' && f.start && s.at(s.pos) == '<': // <<label>>
+			f.label = true
+		case f.label:
+			f.label = c != '>' || s.at(s.pos) == '>'
+			f.start = !f.label
+		default:
 			f.start = false
 		}
 	}
@@ -288,7 +335,11 @@ func (s *scanner) takeSemicolon() {
 	s.endTarget()
 	s.list.active = false
 	stdin := s.frames[0].stdin
+	ends := s.routine.active && !s.goesOn()
 	s.statement()
+	if ends {
+		s.leave()
+	}
 	commented := s.commented
 	s.took(tokenNone, kwNone)
 	s.commented = commented
@@ -322,12 +373,22 @@ func (s *scanner) takeOpen() {
 	f := s.top()
 	inner := frame{named: s.named}
 	want := f.want
+	if want == wantFunction { // the word before is no name
+		s.sum.drop()
+		want, f.function = wantTable, true
+	}
 	if (want == wantInto || want == wantFrom) && (s.prevWord == kwUpdate || s.prevWord == kwDelete) {
 		want = wantTable // not the options of VACUUM (FULL) or TOP (1)
 	}
 	switch want {
 	case wantTable, wantAfterInto, wantSelected: // a joined table or a subquery
 		inner.stmt, inner.want, inner.item, inner.start, inner.from = f.stmt, wantTable, wantTable, true, true
+		if f.function {
+			inner.item, f.function = wantNothing, false
+		}
+		if f.stmt == kwFrom {
+			inner.stmt = kwSelect
+		}
 		f.want = wantNothing
 	case wantBody:
 		if s.prevWord == kwAs || s.prevWord == kwMaterialized {
@@ -396,6 +457,10 @@ func (s *scanner) endTarget() {
 	if s.simple.to > 0 && s.isNamed(unquoted(s.src[s.simple.from:s.simple.to])) {
 		s.sum.drop()
 	}
+	if s.routine.target {
+		s.routine.target = false
+		s.sum.muted = true
+	}
 }
 
 // remember makes a name of a common table expression known.
@@ -425,470 +490,4 @@ func unquoted(name string) string {
 		}
 	}
 	return name
-}
-
-// wanted takes the word or quoted name src[from:to] as what the frame waits
-// for. It reports whether it is that; otherwise it may begin a clause.
-func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
-	switch f.want {
-	case wantNothing, wantAssign:
-		f.want = wantNothing
-		return false
-	case wantCTE:
-		if k == kwRecursive {
-			f.recursive = true
-			return true
-		}
-		if f.late {
-			f.late = false
-			s.sum.begin(s.src[f.waiting.from:f.waiting.to])
-		}
-		f.want = wantBody
-		f.waiting = span{from, to}
-		// Without RECURSIVE, the name is not visible in its own body, where it is
-		// that of a table. Other dialects do not need the word.
-		f.pending = !f.recursive && s.dialect <= MySQL
-		if !f.pending {
-			s.remember(f.waiting)
-		}
-		return true
-	case wantBody, wantMain:
-		switch k {
-		case kwSelect, kwInsert, kwUpdate, kwDelete, kwMerge, kwReplace, kwValues, kwWith, kwTable:
-			f.start = true
-			f.want = wantNothing
-			return false
-		}
-		return true
-	case wantType:
-		return s.wantedType(f, k, from, to)
-	case wantDefined:
-		return s.wantedDefined(f, k, from, to)
-	case wantRelation, wantObject:
-		switch k {
-		case kwIf, kwExists, kwNot, kwConcurrently, kwOnly:
-			return true
-		case kwTrigger: // EVENT TRIGGER
-			if s.prevWord == kwObject {
-				s.sum.begin(s.src[from:to])
-				return true
-			}
-		case kwBody: // PACKAGE BODY
-			if f.want == wantObject {
-				return true
-			}
-		case kwOn:
-			return false
-		}
-		s.addTarget(f, from, to)
-		f.want = wantNothing
-		return true
-	case wantName:
-		switch k {
-		case kwImmediate:
-			return true
-		case kwDetail:
-			if f.stmt == kwDescribe {
-				return true
-			}
-		case kwAs: // EXECUTE AS USER
-			f.want = wantNothing
-			return true
-		case kwSelect, kwInsert, kwUpdate, kwDelete, kwMerge, kwReplace, kwWith, kwValues:
-			f.want = wantNothing
-			f.start = f.stmt == kwDescribe
-			return false
-		case kwTable:
-			if f.stmt == kwDescribe {
-				return true
-			}
-		}
-		s.addTarget(f, from, to)
-		f.want = wantNothing
-		f.arguments = f.stmt == kwExec && s.dialect == SQLServer
-		return true
-	}
-	return s.wantedTable(f, k, from, to)
-}
-
-// wantedTable is wanted for the relations of operations and clauses.
-func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
-	switch k {
-	case kwOnly, kwLateral:
-		return true
-	case kwSelect, kwHard, kwOn, kwSet, kwJoin, kwUsing, kwReturning, kwAs, kwWhen:
-		f.want = wantNothing
-		return false
-	case kwWith, kwValues, kwInsert, kwUpdate, kwDelete, kwMerge:
-		if s.prev == tokenOpen || k == kwValues {
-			f.want = wantNothing
-			f.start = s.prev == tokenOpen
-			return false
-		}
-		if f.stmt == kwBulk || k == kwInsert && f.stmt == kwUpdate && s.prevWord == kwOr { // BULK INSERT, UPDATE OR INSERT
-			return true
-		}
-	case kwObject:
-		if f.stmt == kwUpdate && s.dialect == SQLServer && strings.EqualFold(s.src[from:to], "statistics") {
-			s.sum.begin(s.src[from:to])
-			f.item = wantNothing
-			return true
-		}
-	case kwOutfile:
-		f.want = wantNothing
-		return true
-	case kwTable:
-		if f.want != wantTable && f.want != wantFrom {
-			return true
-		}
-	case kwTemporary:
-		if f.want == wantSelected {
-			return true
-		}
-	case kwInto:
-		f.want = wantAfterInto
-		if f.stmt == kwRelationCommand { // VACUUM INTO file
-			f.want, f.item = wantNothing, wantNothing
-		}
-		return true
-	case kwFrom:
-		if f.want == wantFrom {
-			f.want, f.item, f.from = wantTable, wantTable, true
-			return true
-		}
-		f.want = wantNothing
-		return false
-	case kwModifier, kwOr, kwReplace, kwRollback, kwAbort, kwAnalyze, kwTop, kwAll, kwIndex:
-		if f.want == wantInto || f.want == wantFrom {
-			return true
-		}
-	case kwConcurrently:
-		return true
-	case kwDetail:
-		if f.want == wantInto && f.stmt != kwUpdate && s.prevWord != kwTable {
-			return true
-		}
-	}
-	s.addTarget(f, from, to)
-	f.want = wantNothing
-	return true
-}
-
-// wantedType takes the type of the object that is created, altered or dropped.
-func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
-	switch k {
-	case kwTable, kwView, kwIndex:
-		f.want = wantRelation
-	case kwObject, kwTrigger, kwPolicy, kwRule:
-		f.want = wantObject
-	case kwNoObject:
-		f.want = wantNothing
-	case kwPrivilege: // ALTER DEFAULT PRIVILEGES GRANT
-		f.stmt, f.want = k, wantNothing
-		return true
-	default:
-		return true // a modifier
-	}
-	s.sum.begin(s.src[from:to])
-	f.object = k
-	if f.stmt == kwDrop {
-		f.item = f.want
-	}
-	return true
-}
-
-// operate begins an operation with the word src[from:to].
-func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
-	s.sum.begin(s.src[from:to])
-	inserted := f.inserted || k == kwInsert
-	*f = frame{stmt: k, want: next, item: item, named: f.named, mark: len(s.sum.buf), inserted: inserted}
-}
-
-// clause takes a keyword that nothing waited for: an operation or a clause of one.
-func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
-	start = start || f.start || f.explain ||
-		f.condition && s.prev.operand() && s.prevWord != kwIf && s.prevWord != kwExists
-	f.start = false
-	switch k {
-	case kwSelect:
-		if f.stmt == kwPrivilege || s.prevWord == kwPrivilege || s.prevWord == kwOn && f.stmt != kwSet ||
-			f.stmt == kwCreate && s.prevWord == kwFor { // CREATE POLICY … FOR SELECT
-			return
-		}
-		s.operate(f, k, from, to, wantNothing, wantNothing)
-	case kwInsert, kwUpdate, kwDelete, kwMerge, kwReplace:
-		if !start && !s.startsLine(f) {
-			if k == kwUpdate { // FOR UPDATE, ON DUPLICATE KEY UPDATE
-				f.item = wantNothing
-			}
-			return
-		}
-		if k == kwReplace && s.dialect == SQLServer { // a function
-			return
-		}
-		next := wantInto
-		item := wantNothing
-		switch k {
-		case kwDelete:
-			next, item = wantFrom, wantFrom
-		case kwUpdate:
-			item = wantTable
-		}
-		s.operate(f, k, from, to, next, item)
-	case kwWith:
-		switch {
-		case start || s.prev == tokenOpen || s.prevWord == kwAs || s.prevWord == kwFor:
-			s.operate(f, k, from, to, wantCTE, wantNothing)
-		case f.stmt == kwInsert: // unless a hint follows
-			f.want, f.waiting, f.late = wantCTE, span{from, to}, true
-		}
-	case kwValues:
-		if start || s.prevWord == kwHard || s.prevWord == kwAll { // UNION VALUES
-			s.operate(f, k, from, to, wantNothing, wantNothing)
-		}
-		f.item = wantNothing
-	case kwFrom:
-		s.fromClause(f)
-	case kwJoin:
-		if s.prevWord == kwArray && s.dialect == Default { // of columns
-			f.item = wantNothing
-			return
-		}
-		if s.prevWord == kwFor { // FORCE INDEX FOR JOIN (name)
-			f.item = wantTable
-			return
-		}
-		s.joinClause(f)
-	case kwApply:
-		if s.prevWord == kwCross || s.prevWord == kwOuter {
-			s.joinClause(f)
-		}
-	case kwStraightJoin:
-		if f.from {
-			s.joinClause(f)
-		}
-	case kwInto:
-		s.intoClause(f)
-	case kwUsing:
-		if (f.stmt == kwDelete || f.stmt == kwMerge) && !f.joined {
-			f.want, f.joined = wantTable, true
-			if f.stmt == kwDelete {
-				f.item = wantTable
-			}
-		}
-	case kwOn:
-		switch f.object {
-		case kwIndex, kwTrigger, kwPolicy:
-			f.want, f.object = wantTable, kwNone
-		case kwRule:
-			if f.stmt != kwCreate { // CREATE RULE AS ON INSERT
-				f.want, f.object = wantTable, kwNone
-			}
-		}
-	case kwTo:
-		if f.object == kwRule { // ON INSERT TO name
-			f.want, f.object = wantTable, kwNone
-		}
-	case kwView:
-		if s.prevWord == kwLateral { // LATERAL VIEW explode(a) t AS columns
-			f.item = wantNothing
-		}
-	case kwReturning:
-		f.item, f.returning = wantNothing, true
-	case kwGroup, kwOrder:
-		f.item = wantNothing
-		if s.prevWord == kwFor { // USE INDEX FOR ORDER BY (name)
-			f.item = wantTable
-		}
-	case kwSystemTime:
-		if s.prevWord == kwFor && f.from { // FROM t FOR SYSTEM_TIME AS OF …, u
-			f.item = wantTable
-		}
-	case kwHard, kwSoft, kwFor:
-		f.item = wantNothing
-	case kwAs:
-		f.start = f.stmt == kwCreate || f.stmt == kwPrepare ||
-			f.stmt == kwAlter && f.object != kwTable // ADD COLUMN … GENERATED ALWAYS AS (expression)
-	case kwBegin:
-		if s.prev == tokenNone { // not that of a body
-			s.operate(f, k, from, to, wantNothing, wantNothing)
-		}
-		f.start, f.object = true, kwNone
-	case kwExec:
-		if start || s.executes(f) {
-			s.operate(f, k, from, to, wantName, wantNothing)
-		}
-	case kwStdin:
-		f.stdin = f.stmt == kwCopy
-	case kwBy: // CLUSTER BY, SORT BY, DISTRIBUTE BY
-		if s.dialect == Default {
-			f.item = wantNothing
-		}
-	case kwDo: // CREATE EVENT … DO
-		f.start = f.stmt == kwCreate
-		if start {
-			s.command(f, k, from, to)
-		}
-	case kwIf:
-		if s.dialect == SQLServer && s.depth == 0 && (start || s.newline) {
-			f.condition, f.item = true, wantNothing
-		}
-	case kwPrivilege:
-		if start {
-			s.command(f, k, from, to)
-		} else if f.stmt == kwAlter {
-			f.stmt = k
-		}
-	case kwTable:
-		if f.object == kwObject && s.prevWord == kwAs { // CREATE TYPE … AS TABLE
-			return
-		}
-		if start || f.stmt == kwInsert {
-			s.command(f, k, from, to)
-		}
-	case kwCommit, kwRollback:
-		if start || s.startsLine(f) {
-			s.command(f, k, from, to)
-		}
-	case kwCreate, kwAlter, kwDrop, kwTruncate:
-		switch {
-		case start:
-			s.command(f, k, from, to)
-		case !s.startsLine(f):
-		case f.stmt == kwAlter && k != kwCreate && k != kwTruncate:
-			f.want, f.waiting = wantDefined, span{from, to}
-		default:
-			s.command(f, k, from, to)
-		}
-	case kwElse:
-		f.start = s.dialect == SQLServer
-	case kwSet:
-		f.item = wantNothing
-		if start && !f.explain { // EXPLAIN PLAN SET STATEMENT_ID
-			s.operate(f, k, from, to, wantNothing, wantNothing)
-		}
-	default:
-		if start {
-			s.command(f, k, from, to)
-		}
-	}
-}
-
-// startsLine reports whether a statement may begin in the middle of another:
-// SQL Server needs no semicolon between them.
-func (s *scanner) startsLine(f *frame) bool {
-	if s.dialect != SQLServer || s.depth > 0 || f.stmt == kwPrivilege {
-		return false
-	}
-	switch s.prevWord {
-	case kwFor, kwThen:
-		return false
-	case kwOn: // SET NOCOUNT ON, but not ON DELETE
-		return f.stmt == kwSet
-	}
-	return s.newline && s.prev != tokenComma || s.prev == tokenClose
-}
-
-// wantedDefined takes the word after DROP or ALTER, which begins a statement if the
-// word is an object's type, and is a clause of an ALTER otherwise, like DROP COLUMN.
-func (s *scanner) wantedDefined(f *frame, k keyword, from, to int) bool {
-	f.want = wantNothing
-	word := s.src[from:to]
-	switch k {
-	case kwTable, kwView, kwTrigger:
-	case kwObject:
-		if strings.EqualFold(word, "column") || strings.EqualFold(word, "event") {
-			return false
-		}
-	default:
-		return false
-	}
-	begin := f.waiting
-	s.command(f, keywordOf(s.src[begin.from:begin.to]), begin.from, begin.to)
-	return s.wantedType(f, k, from, to)
-}
-
-// executes reports whether EXEC begins a statement in the middle of another: in
-// SQL Server it does, unless it is a privilege or WITH EXECUTE AS.
-func (s *scanner) executes(f *frame) bool {
-	return s.dialect == SQLServer && s.depth == 0 && f.stmt != kwPrivilege &&
-		s.prevWord != kwWith && s.prev != tokenComma
-}
-
-// command takes an operation that is one only at the beginning of a statement.
-func (s *scanner) command(f *frame, k keyword, from, to int) {
-	next, item := wantNothing, wantNothing
-	switch k {
-	case kwCommand, kwAdminister, kwAttach, kwCommit, kwDo, kwFetch, kwRollback, kwPrivilege, kwDeclare, kwPrepare, kwAbort:
-	case kwEnd:
-		if len(s.sum.buf) > 0 {
-			return // of a block
-		}
-	case kwExplain:
-		s.operate(f, k, from, to, wantNothing, wantNothing)
-		f.explain = true
-		return
-	case kwCreate, kwAlter, kwDrop, kwComment, kwRefresh, kwStart:
-		next = wantType
-	case kwRelationCommand, kwTruncate, kwAnalyze:
-		next, item = wantInto, wantTable
-		if f.explain {
-			return // EXPLAIN ANALYZE
-		}
-	case kwTable, kwCopy:
-		next = wantTable
-	case kwCall, kwUse, kwPragma, kwDescribe:
-		next = wantName
-	case kwBulk:
-		next = wantInto
-	case kwLoad:
-	default:
-		return
-	}
-	s.operate(f, k, from, to, next, item)
-}
-
-// fromClause takes FROM where nothing waited for it.
-func (s *scanner) fromClause(f *frame) {
-	if s.prevWord == kwDistinctFrom {
-		return
-	}
-	switch f.stmt {
-	case kwDelete:
-		if !f.from { // DELETE alias FROM name
-			s.sum.cut(f.mark)
-		}
-	case kwSelect, kwUpdate:
-		if f.from && s.prevWord == kwRows && s.dialect == PostgreSQL { // FROM ROWS FROM (functions)
-			s.sum.drop()
-		}
-	default:
-		return
-	}
-	f.want, f.item, f.from = wantTable, wantTable, true
-}
-
-// joinClause takes JOIN and what is like it.
-func (s *scanner) joinClause(f *frame) {
-	switch f.stmt {
-	case kwSelect, kwUpdate, kwDelete, kwMerge:
-		f.want, f.joined = wantTable, true
-	}
-}
-
-// intoClause takes INTO where nothing waited for it.
-func (s *scanner) intoClause(f *frame) {
-	f.item = wantNothing
-	switch f.stmt {
-	case kwInsert, kwMerge, kwReplace:
-		if !f.returning {
-			f.want = wantAfterInto
-		}
-	case kwLoad:
-		f.want = wantAfterInto
-	case kwSelect:
-		if !f.from && !f.returning && (s.dialect == PostgreSQL || s.dialect == SQLServer || s.dialect == Default) {
-			f.want = wantSelected
-		}
-	}
 }

@@ -17,9 +17,15 @@ const (
 	kwHard            // clauses that end a list of tables, and name no table
 	kwSoft            // clauses that end a list of tables, unless they are names
 	kwObject          // types of objects that are not relations
+	kwRoutine         // types of objects that have statements for a body
 	kwNoObject        // types of objects without a name
 	kwCommand         // operations without a target
+	kwReserved        // such operations whose words SQL Server reserves
+	kwBatch           // statements of SQL Server that are not known elsewhere
 	kwRelationCommand // operations on relations
+	kwBackup
+	kwOwner // operations on what belongs to objects and owners
+	kwBlock // words after BEGIN, before the first statement of the block
 	kwPrivilege
 	kwDescribe
 	kwExec
@@ -44,6 +50,7 @@ const (
 	kwBulk
 	kwBy
 	kwCall
+	kwCase
 	kwComment
 	kwCommit
 	kwConcurrently
@@ -57,11 +64,14 @@ const (
 	kwDo
 	kwDrop
 	kwElse
+	kwElsif
 	kwEnd
+	kwException
 	kwExists
 	kwExplain
 	kwFetch
 	kwFor
+	kwForall
 	kwFormat
 	kwFrom
 	kwGo
@@ -75,6 +85,7 @@ const (
 	kwJoin
 	kwLateral
 	kwLoad
+	kwLoop
 	kwMaterialized
 	kwMerge
 	kwNot
@@ -83,6 +94,8 @@ const (
 	kwOr
 	kwOrder
 	kwOuter
+	kwOutput
+	kwPercent
 	kwPolicy
 	kwPragma
 	kwPrepare
@@ -110,6 +123,7 @@ const (
 	kwValues
 	kwView
 	kwWhen
+	kwWhile
 	kwWith
 	kwDistinctFrom // DISTINCT after IS or IS NOT, so that the FROM after it is no clause
 	keywordCount
@@ -117,110 +131,150 @@ const (
 
 // spellings holds the words of each keyword.
 var spellings = [keywordCount]string{
-	kwOperator:  "and any between case div escape ilike interval like match mod regexp rlike similar some xor",
+	kwOperator:  "and any between div escape ilike interval like match mod regexp rlike similar some xor",
 	kwConstant:  "false null true",
 	kwModifier:  "delayed fail high_priority ignore low_priority no_write_to_binlog overwrite quick",
 	kwDetail:    "extended first freeze full local verbose",
 	kwTemporary: "strict temp temporary unlogged",
 	kwHard:      "except having intersect union where",
 	kwSoft:      "connect limit minus offset option prewhere qualify settings window",
-	kwObject: "aggregate cast collation column conversion database domain event extension function " +
-		"language login operator package proc procedure publication role schema sequence server " +
+	kwObject: "aggregate cast collation column conversion database domain extension " +
+		"language login operator publication role schema sequence server " +
 		"statistics subscription synonym tablespace type user",
+	kwRoutine:  "event function package proc procedure",
 	kwNoObject: "session system transaction",
-	kwCommand: "checkpoint close deallocate detach discard flush handler import kill " +
-		"listen move notify open purge release reset savepoint show unlisten unload unlock xa",
-	kwRelationCommand: "check cluster lock optimize reindex rename repair vacuum",
-	kwPrivilege:       "deny grant revoke",
-	kwDescribe:        "desc describe",
-	kwExec:            "exec execute",
-	kwInsert:          "insert upsert",
-	kwReturning:       "return returning",
-	kwIf:              "if",
-	kwOutfile:         "dumpfile outfile",
-	kwArgument:        "out output recompile",
-	kwEncrypt:         "decrypt encrypt",
-	kwAbort:           "abort",
-	kwAdminister:      "administer",
-	kwAll:             "all",
-	kwAlter:           "alter",
-	kwAnalyze:         "analyze",
-	kwApply:           "apply",
-	kwArray:           "array",
-	kwAs:              "as",
-	kwAttach:          "attach",
-	kwBegin:           "begin",
-	kwBody:            "body",
-	kwBulk:            "bulk",
-	kwBy:              "by",
-	kwCall:            "call",
-	kwComment:         "comment",
-	kwCommit:          "commit",
-	kwConcurrently:    "concurrently",
-	kwCopy:            "copy",
-	kwCreate:          "create",
-	kwCross:           "cross",
-	kwDeclare:         "declare",
-	kwDefault:         "default",
-	kwDelete:          "delete",
-	kwDistinct:        "distinct",
-	kwDo:              "do",
-	kwDrop:            "drop",
-	kwElse:            "else",
-	kwEnd:             "end",
-	kwExists:          "exists",
-	kwExplain:         "explain",
-	kwFetch:           "fetch",
-	kwFor:             "for",
-	kwFormat:          "format",
-	kwFrom:            "from",
-	kwGo:              "go",
-	kwGroup:           "group",
-	kwIdentified:      "identified",
-	kwImmediate:       "immediate",
-	kwIn:              "in",
-	kwIndex:           "index",
-	kwInto:            "into",
-	kwIs:              "is",
-	kwJoin:            "join",
-	kwLateral:         "lateral",
-	kwLoad:            "load",
-	kwMaterialized:    "materialized",
-	kwMerge:           "merge",
-	kwNot:             "not",
-	kwOn:              "on",
-	kwOnly:            "only",
-	kwOr:              "or",
-	kwOrder:           "order",
-	kwOuter:           "outer",
-	kwPolicy:          "policy",
-	kwPragma:          "pragma",
-	kwPrepare:         "prepare",
-	kwRecursive:       "recursive",
-	kwRefresh:         "refresh",
-	kwReplace:         "replace",
-	kwRollback:        "rollback",
-	kwRows:            "rows",
-	kwRule:            "rule",
-	kwSelect:          "select",
-	kwSet:             "set",
-	kwStart:           "start",
-	kwStdin:           "stdin",
-	kwStraightJoin:    "straight_join",
-	kwSystemTime:      "system_time",
-	kwTable:           "table tables",
-	kwThen:            "then",
-	kwTo:              "to",
-	kwTop:             "top",
-	kwTrigger:         "trigger",
-	kwTruncate:        "truncate",
-	kwUpdate:          "update",
-	kwUse:             "use",
-	kwUsing:           "using",
-	kwValues:          "values",
-	kwView:            "view",
-	kwWhen:            "when",
-	kwWith:            "with",
+	kwCommand: "detach discard flush " +
+		"listen move notify purge release reset savepoint show unlisten unload unlock xa",
+	kwReserved: "checkpoint close deallocate kill open",
+	kwBatch:    "dbcc print raiserror reconfigure revert save shutdown throw waitfor",
+	kwRelationCommand: "cache check checksum cluster exchange flashback handler lock msck optimize reindex rename repair " +
+		"uncache undrop vacuum",
+	kwBackup:       "backup restore",
+	kwOwner:        "reassign security",
+	kwBlock:        "atomic catch distributed tran try",
+	kwPrivilege:    "deny grant revoke",
+	kwDescribe:     "desc describe",
+	kwExec:         "exec execute",
+	kwInsert:       "insert upsert",
+	kwReturning:    "return returning",
+	kwIf:           "if",
+	kwOutfile:      "dumpfile outfile",
+	kwArgument:     "out recompile",
+	kwEncrypt:      "decrypt encrypt",
+	kwAbort:        "abort",
+	kwAdminister:   "administer",
+	kwAll:          "all",
+	kwAlter:        "alter",
+	kwAnalyze:      "analyse analyze",
+	kwApply:        "apply",
+	kwArray:        "array",
+	kwAs:           "as",
+	kwAttach:       "attach",
+	kwBegin:        "begin",
+	kwBody:         "body",
+	kwBulk:         "bulk",
+	kwBy:           "by",
+	kwCall:         "call",
+	kwCase:         "case",
+	kwComment:      "comment",
+	kwCommit:       "commit",
+	kwConcurrently: "concurrently",
+	kwCopy:         "copy",
+	kwCreate:       "create",
+	kwCross:        "cross",
+	kwDeclare:      "declare",
+	kwDefault:      "default",
+	kwDelete:       "delete",
+	kwDistinct:     "distinct",
+	kwDo:           "do",
+	kwDrop:         "drop",
+	kwElse:         "else",
+	kwElsif:        "elseif elsif",
+	kwEnd:          "end",
+	kwException:    "exception",
+	kwExists:       "exists",
+	kwExplain:      "explain",
+	kwFetch:        "fetch",
+	kwFor:          "for",
+	kwForall:       "forall",
+	kwFormat:       "format",
+	kwFrom:         "from",
+	kwGo:           "go",
+	kwGroup:        "group",
+	kwIdentified:   "identified",
+	kwImmediate:    "immediate",
+	kwIn:           "in",
+	kwIndex:        "index",
+	kwInto:         "into",
+	kwIs:           "is",
+	kwJoin:         "join",
+	kwLateral:      "lateral",
+	kwLoad:         "import load",
+	kwLoop:         "loop repeat",
+	kwMaterialized: "materialized",
+	kwMerge:        "merge",
+	kwNot:          "not",
+	kwOn:           "on",
+	kwOnly:         "only",
+	kwOr:           "or",
+	kwOrder:        "order",
+	kwOuter:        "outer",
+	kwOutput:       "output",
+	kwPercent:      "percent",
+	kwPolicy:       "policy",
+	kwPragma:       "pragma",
+	kwPrepare:      "prepare",
+	kwRecursive:    "recursive",
+	kwRefresh:      "refresh",
+	kwReplace:      "replace",
+	kwRollback:     "rollback",
+	kwRows:         "row rows",
+	kwRule:         "rule",
+	kwSelect:       "select",
+	kwSet:          "set",
+	kwStart:        "start",
+	kwStdin:        "stdin",
+	kwStraightJoin: "straight_join",
+	kwSystemTime:   "system_time",
+	kwTable:        "table tables",
+	kwThen:         "then",
+	kwTo:           "to",
+	kwTop:          "top",
+	kwTrigger:      "trigger",
+	kwTruncate:     "truncate",
+	kwUpdate:       "update",
+	kwUse:          "use",
+	kwUsing:        "using",
+	kwValues:       "values",
+	kwView:         "view",
+	kwWhen:         "when",
+	kwWhile:        "while",
+	kwWith:         "with",
+}
+
+// objects holds the words that are types of objects after CREATE, ALTER and DROP, and
+// names elsewhere: the keywords hold the others.
+var objects = func() map[string]bool {
+	m := make(map[string]bool)
+	for _, word := range strings.Fields("assembly catalog certificate configuration connection context contract credential " +
+		"dictionary dimension directory edition endpoint family integration keyspace library macro method model namespace outline " +
+		"parser pipe pool profile queue quota route scheme secret service share source stage stream tag task template " +
+		"transform warehouse workload wrapper") {
+		m[word] = true
+	}
+	return m
+}()
+
+// isObject reports whether word, which is no keyword, is a type of objects.
+func isObject(word string) bool {
+	var low [16]byte
+	if len(word) > len(low) {
+		return false
+	}
+	for i := range len(word) {
+		low[i] = lower[word[i]]
+	}
+	return objects[string(low[:len(word)])]
 }
 
 // entry is a slot of the hash table of keywords.
@@ -298,7 +352,7 @@ var lower = func() (t [256]byte) {
 // follows it, where after a name it is an operator.
 var beforeValue = func() (t [keywordCount]bool) {
 	for _, k := range []keyword{
-		kwOperator, kwWhen, kwHard, kwSoft, kwReturning, kwSelect, kwNot, kwOr, kwIn, kwIs, kwBy, kwOn, kwSet, kwAll,
+		kwOperator, kwCase, kwWhen, kwHard, kwSoft, kwReturning, kwSelect, kwNot, kwOr, kwIn, kwIs, kwBy, kwOn, kwSet, kwAll,
 		kwDistinct, kwDistinctFrom, kwThen, kwElse, kwTo, kwTop, kwFrom, kwUsing, kwInto, kwAs, kwDefault, kwValues,
 	} {
 		t[k] = true

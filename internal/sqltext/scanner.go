@@ -50,6 +50,8 @@ type scanner struct {
 
 	prev     token
 	prevWord keyword // the keyword that is the token before, if it is one
+	last     span    // the last word or quoted name
+	starter  span    // the last word at the beginning of a statement that is no keyword
 
 	setting  setting // the value that is given to a setting
 	attach   attach  // the place in ATTACH
@@ -59,15 +61,16 @@ type scanner struct {
 	list       inList
 
 	// The summary.
-	sum    summary
-	target bool // the last entry of the summary is a name that may go on
-	dots   int  // dots after the target that are not written yet
-	simple span // that name, while it has one part
-	frames [maxDepth]frame
-	depth  int
-	over   int // parentheses that are open beyond maxDepth
-	names  [maxNames]span
-	named  int // common table expressions in scope
+	sum     summary
+	routine routine
+	target  bool // the last entry of the summary is a name that may go on
+	dots    int  // dots after the target that are not written yet
+	simple  span // that name, while it has one part
+	frames  [maxDepth]frame
+	depth   int
+	over    int // parentheses that are open beyond maxDepth
+	names   [maxNames]span
+	named   int // common table expressions in scope
 }
 
 // maxPlaceholder is the length of the longest numbered placeholder: no database
@@ -105,6 +108,7 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.list = inList{}
 	s.setting, s.attach, s.password = setting{}, attachNone, false
 	s.sum.reset()
+	s.last, s.starter, s.routine = span{}, span{}, routine{}
 	s.target, s.dots = false, 0
 	s.frames[0] = frame{start: true}
 	s.depth, s.over, s.named = 0, 0, 0

@@ -174,7 +174,7 @@ func (s *scanner) expectSecret(k keyword, from, to int) {
 	case k == kwAttach && f.stmt == kwAttach:
 		s.attach = attachBegun
 	case k == kwSet && (f.stmt == kwSet || f.stmt == kwAlter ||
-		f.stmt == kwCreate && f.object == kwObject && s.dialect == PostgreSQL): // CREATE FUNCTION … SET
+		f.stmt == kwCreate && (f.object == kwObject || f.object == kwRoutine) && s.dialect == PostgreSQL): // CREATE FUNCTION … SET
 		f.setting = s.dialect != SQLite && s.dialect != SQLServer
 	case k == kwTo:
 		s.expectValue()
@@ -195,10 +195,10 @@ func (s *scanner) passwordClause(f *frame) bool {
 	switch f.stmt {
 	case kwNone:
 		return s.depth == 0
-	case kwCommand, kwPrivilege:
+	case kwCommand, kwReserved, kwBackup, kwPrivilege:
 		return true
 	case kwCreate, kwAlter:
-		return f.object == kwObject || f.object == kwNoObject || f.object == kwNone && f.want == wantType
+		return f.object == kwObject || f.object == kwRoutine || f.object == kwNoObject || f.object == kwNone && f.want == wantType
 	}
 	return false
 }

@@ -1,6 +1,9 @@
 package sqltext
 
-import "unicode/utf8"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // maxSummaryBytes is the size of a summary's buffer: [MaxSummary] characters,
 // and an entry that is too long.
@@ -14,16 +17,17 @@ type summary struct {
 	entry     int  // where the last entry begins, with what separates it
 	full      bool // no entry fits any more
 	separated bool // the next entry belongs to another statement
+	muted     bool // nothing is written
 }
 
 func (m *summary) reset() {
-	m.buf, m.entry, m.full, m.separated = m.buf[:0], 0, false, false
+	*m = summary{buf: m.buf[:0]}
 }
 
 // begin begins an entry.
 func (m *summary) begin(text string) {
 	m.end()
-	if m.full {
+	if m.full || m.muted {
 		return
 	}
 	m.entry = len(m.buf)
@@ -39,7 +43,7 @@ func (m *summary) begin(text string) {
 
 // extend adds to the last entry.
 func (m *summary) extend(text string) {
-	if m.full {
+	if m.full || m.muted {
 		return
 	}
 	if len(m.buf)+len(text) > cap(m.buf) {
@@ -52,17 +56,28 @@ func (m *summary) extend(text string) {
 
 // drop removes the last entry.
 func (m *summary) drop() {
-	if !m.full {
+	if !m.full && !m.muted {
+		m.separated = m.separated || m.entry < len(m.buf) && m.buf[m.entry] == ';'
 		m.buf = m.buf[:m.entry]
 	}
 }
 
-// cut removes the entries after a position.
-func (m *summary) cut(n int) {
-	if n < len(m.buf) {
-		m.buf = m.buf[:n]
-		m.entry = n
+// cut removes the entries between two positions.
+func (m *summary) cut(from, to int) {
+	if from < to && to <= len(m.buf) && !m.muted {
+		m.buf = append(m.buf[:from], m.buf[to:]...)
+		m.entry = len(m.buf)
 		m.full = false
+	}
+}
+
+// rename writes another word in place of the n bytes at a position.
+func (m *summary) rename(at, n int, word string) {
+	if d := len(word) - n; !m.muted && at+n <= len(m.buf) && len(m.buf)+d <= cap(m.buf) {
+		m.buf = slices.Replace(m.buf, at, at+n, []byte(word)...)
+		if m.entry > at {
+			m.entry += d
+		}
 	}
 }
 
