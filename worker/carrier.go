@@ -24,7 +24,7 @@ func Inject(ctx context.Context, c propagation.TextMapCarrier) {
 	if ctx == nil || c == nil {
 		return
 	}
-	defer guard("injecting a trace context")
+	defer scope.Guard("the propagator")
 	r := fromContext(ctx)
 	if t := taskOf(ledger.FromContext(ctx)); t != nil {
 		r = t.runner
@@ -83,7 +83,7 @@ func (o *origin) extract(ctx context.Context, r *Runner) (out context.Context) {
 	if o.carrier == nil {
 		return out
 	}
-	defer guard("extracting a trace context")
+	defer scope.Guard("the propagator")
 	if c := r.propagator().Extract(ctx, o.carrier); c != nil {
 		out = c
 	}

@@ -26,7 +26,12 @@
 //	calls runtime.Goexit     failure       Error        runtime.Goexit   yes         nothing: it goes on
 //	context was cancelled    cancellation  unset        -                -           the same error
 //	context timed out        timeout       Error        its type         yes         the same error
+//	fails or times out, and  retry         Error        its type         yes, WARN   the same error
+//	  has another attempt
+//	returns Permanent(err)   failure       Error        its type         yes         err
 //	returns Skip(err)        skip          unset        -                -           err
+//	panics with              cancellation  unset        -                -           nothing: it panics on
+//	  http.ErrAbortHandler
 //	(runner is draining)     -             -            -                -           ErrDraining, fn is not called
 //
 // Result and error.type (as package errs has it) are attributes of the span and
@@ -34,15 +39,32 @@
 //
 // A cancellation is an error that says context.Canceled, or a driver's own word
 // for it, while the task's context is done; a timeout likewise. Of several errors
-// that are joined, each must be one. While it is not,
-// the same errors are failures: something else was cancelled. Why the context
-// was done is the attribute worker.task.cancel.cause. A context that is done
-// before the task starts changes nothing: fn is called, and decides.
+// that are joined, each must be one. If the context is still live, the same
+// errors are failures: something else was cancelled. Why the context was done is
+// the attribute worker.task.cancel.cause. A context that is done before the task
+// starts changes nothing: fn is called, and decides.
+//
+// If fn returns the cause of its context ([context.Cause]), that is a timeout if
+// its deadline has passed, and a cancellation if the cause is context.Canceled to
+// errors.Is, as those of signal.NotifyContext are. Any other cause is a failure:
+// something went wrong, and then the context was cancelled.
+//
+// There is another attempt if [WithAttempt] is less than [WithMaxAttempts]. Where
+// the class of an error is known, worker.task.error.retryable says whether trying
+// again makes sense.
 //
 // A panic goes on with the same value, from a deferred call, so that a crash
 // still prints the frames of the function that panicked. Future.Wait and
 // Group.Wait panic with an *errs.PanicError, which keeps the value and the stack
 // of the goroutine that panicked.
+//
+// Before a panic leaves a task, the task calls ForceFlush of its tracer provider,
+// its meter provider, the global logger provider and its log handler, where they
+// have that method: the process may be about to end. All tasks that one panic
+// leaves share two seconds, and a runner does not do so again within ten, so that
+// a server that recovers is not held up. What ends a process without a panic in a
+// task cannot be caught: a panic on a goroutine that was started by a plain go
+// statement, os.Exit, and fatal errors of the runtime.
 //
 // Events and log records hold the safe text of an error: no value that a driver
 // quotes. They are made once, where the error happened: a task around that one
@@ -55,15 +77,17 @@
 //
 // Telemetry that fails or panics, and functions given to options that panic,
 // are reported to otel.Handle and change nothing of this: fn runs exactly once.
+// The source of a log record is the line that called Run, or what else started
+// the task.
 //
 // # Spans
 //
 // A span has the name of its task, is of the kind internal, or consumer with
-// [FromCarrier] and [ContinueFrom], and is a child of the span in the context. From its start on it
-// has worker.task.name, code.function.name (that of fn), and what options add:
+// [FromCarrier] and [ContinueFrom], and is a child of the span in the context. From
+// its start on it has worker.task.name, code.function.name (that of fn), and what options add:
 // worker.task.id, worker.task.attempt, worker.task.input.<key>, labels, and any
-// attributes. At its end it gets worker.task.result, error.type,
-// worker.task.cancel.cause and, if there were database operations in the task or
+// attributes, the first 16 of them. At its end it gets worker.task.result,
+// error.type, worker.task.error.retryable, worker.task.cancel.cause and, if there were database operations in the task or
 // in tasks within it, worker.task.db.operations, worker.task.db.duration (in
 // seconds, inside the driver), worker.task.db.rows and worker.task.db.errors.
 // Goroutines that inherit the context write to the same account, until the task

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // ErrDraining is returned for a task that was not run because its runner is
@@ -139,7 +141,7 @@ func (r *Runner) dismiss(t *task, succeeded bool, end time.Duration) {
 func (r *Runner) settle() bool {
 	drained, fault := r.trySettle()
 	if fault != nil {
-		handle(fault) // which may run a task, and so not under the mutex
+		instrument.Handle(fault) // which may run a task, and so not under the mutex
 	}
 	return drained
 }
@@ -161,7 +163,7 @@ func (r *Runner) trySettle() (drained bool, fault error) {
 
 // leave takes the runner's names and callbacks off the gauges.
 func (r *Runner) leave() (err error) {
-	defer recoverTo(&err, "unregistering gauges")
+	defer scope.GuardTo(&err, "the meter")
 	r.lookout.stop()
 	r.names.close()
 	if err := r.leaveGauges(); err != nil {

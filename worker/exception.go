@@ -2,31 +2,29 @@ package worker
 
 import (
 	"log/slog"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // reportError puts a failure onto the span, and, unless a task within this one
 // has done so, records it as an exception.
 func (t *task) reportError(o *outcome, recording bool) {
-	known := o.passing || t.notes.Load().has(o.known)
 	t.tellParents(recorded{o.arrives, o.flushUntil})
-
-	text := t.runner.text(o.err, o.errorType)
-	o.text = text
-	if recording {
-		t.setStatus(text)
-	}
-	if known {
+	text := t.describeError(o, recording)
+	if o.passing || t.notes.Load().has(o.known) {
 		return
 	}
 	stack := ""
@@ -41,30 +39,48 @@ func (t *task) reportError(o *outcome, recording bool) {
 		}
 		t.span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(kv...))
 	}
-	attrs := make([]slog.Attr, 0, 7)
+	attrs := make([]slog.Attr, 0, 8)
 	attrs = append(attrs,
 		slog.String(string(keyTaskResult), resultNames[o.result]),
 		slog.String(string(semconv.ExceptionTypeKey), o.errorType),
 		slog.String(string(semconv.ExceptionMessageKey), text))
+	if o.classified {
+		attrs = append(attrs, slog.Bool(string(keyTaskRetryable), o.retryable))
+	}
 	if stack != "" {
 		attrs = append(attrs, slog.String(string(semconv.ExceptionStacktraceKey), stack))
+	}
+	if o.result == retry {
+		t.log(slog.LevelWarn, "task attempt failed", attrs)
+		return
 	}
 	t.log(slog.LevelError, "task failed", attrs)
 }
 
+// describeError returns the safe text of an error, which it makes the description
+// of the span's status: the error's type if a function of the application ends the
+// goroutine.
+func (t *task) describeError(o *outcome, recording bool) (text string) {
+	text = o.errorType
+	defer func() {
+		o.text = text
+		if recording {
+			t.span.SetStatus(codes.Error, text)
+		}
+	}()
+	text = t.runner.text(o.err, o.errorType)
+	return text
+}
+
 // log writes one record, with the task's context and what identifies the task.
-// The record's source is the task's function.
+// The record's source is the line that called Run, or what else started the task.
 func (t *task) log(level slog.Level, message string, attrs []slog.Attr) {
-	defer guard("logging")
+	defer scope.Guard("the log handler")
 	h := t.runner.logger().Handler()
 	if !h.Enabled(t.context(), level) {
 		return
 	}
-	pc := t.pc
-	if pc != 0 {
-		pc++ // a record has a return address, which is behind the call
-	}
-	rec := slog.NewRecord(t.runner.config.now(), level, message, pc)
+	rec := slog.NewRecord(t.runner.config.now(), level, message, t.source())
 	rec.AddAttrs(slog.String(string(keyTaskName), t.label()))
 	if id := t.options.id; id != "" {
 		rec.AddAttrs(slog.String(string(keyTaskID), valid(id)))
@@ -73,13 +89,59 @@ func (t *task) log(level slog.Level, message string, attrs []slog.Attr) {
 		rec.AddAttrs(slog.Int(string(keyTaskAttempt), n))
 	}
 	rec.AddAttrs(attrs...)
-	if err := h.Handle(t.context(), rec); err != nil {
-		handle(err)
+	instrument.Handle(h.Handle(t.context(), rec))
+}
+
+// starter returns the return address of whoever called the function that starts a
+// task on a goroutine of its own.
+func starter() uintptr {
+	var pcs [1]uintptr
+	runtime.Callers(3, pcs[:])
+	return pcs[0]
+}
+
+// maxFrames bounds how far source looks.
+const maxFrames = 256
+
+// source returns the return address, as slog wants it, of the line that called Run.
+// That is still on the stack, from where it is read only when it is needed; if it
+// is too far away, it is the function of the task.
+func (t *task) source() uintptr {
+	if t.async {
+		return t.pc
 	}
+	var pcs [maxFrames]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	// Tasks that a panic has left are still on the stack as well: each end of a
+	// task, this one's first, is followed by its Run.
+	for open, found := 0, false; ; {
+		f, more := frames.Next()
+		name, ours := strings.CutPrefix(f.Function, scope.Name+".")
+		switch {
+		case found && !(ours && name == "Run"):
+			return f.PC + 1
+		case found || !ours:
+		case name == "(*task).end":
+			open++
+		case name == "(*Runner).Run" || name == "Do[...]" || strings.HasPrefix(name, "Wrap[...]."):
+			open--
+			found = open == 0
+		}
+		if !more {
+			break
+		}
+	}
+	if t.pc == 0 {
+		return 0
+	}
+	return t.pc + 1
 }
 
 // tellParents notes with the tasks around this one what has been recorded.
 func (t *task) tellParents(what recorded) {
+	if what.err == nil {
+		return
+	}
 	for p := t.parent; p != nil; p = p.parent {
 		p.note().add(what)
 	}
@@ -140,24 +202,34 @@ func (r *notes) has(err error) (known bool) {
 	if r == nil {
 		return false
 	}
-	defer guard("looking at an error")
+	defer scope.Guard("an error")
 	nodes := 0
 	return find(r.list(), err, &nodes)
 }
 
-// panic returns until when the panic with that value, which a task within this
-// one has let pass, may be flushed. It returns false if none has recorded it.
-func (r *notes) panic(v any) (until time.Time, ok bool) {
+// panic reports whether a task within this one has let a panic with that value
+// pass.
+func (r *notes) panic(v any) bool {
 	if r == nil {
-		return until, false
+		return false
+	}
+	return slices.ContainsFunc(r.list(), func(k recorded) bool {
+		p, isPanic := k.err.(*errs.PanicError) //nolint:errorlint // the panic itself, not an error that wraps one
+		return isPanic && (identical[any](p, v) || identical(p.Value, v))
+	})
+}
+
+// flushed returns until when panics within this task were flushed.
+func (r *notes) flushed() (until time.Time) {
+	if r == nil {
+		return until
 	}
 	for _, k := range r.list() {
-		p, isPanic := k.err.(*errs.PanicError) //nolint:errorlint // the panic itself, not an error that wraps one
-		if isPanic && (identical[any](p, v) || identical(p.Value, v)) && !k.flushUntil.Before(until) {
-			until, ok = k.flushUntil, true
+		if k.flushUntil.After(until) {
+			until = k.flushUntil
 		}
 	}
-	return until, ok
+	return until
 }
 
 // maxErrorNodes bounds the search of an error's tree, which may be a cycle.
@@ -177,11 +249,6 @@ func find(known []recorded, err error, nodes *int) bool {
 	case *errs.PanicError:
 		// Its value may be one that all panics of a kind share.
 		return false
-	case exitOf:
-		return slices.ContainsFunc(known, func(k recorded) bool {
-			other, ok := k.err.(exitOf) //nolint:errorlint // nothing wraps it
-			return ok && other == e
-		})
 	case interface{ Unwrap() error }:
 		return find(known, e.Unwrap(), nodes)
 	case interface{ Unwrap() []error }:

@@ -55,7 +55,7 @@ type account struct {
 
 // closeLedger ends the task for its ledger.
 func (t *task) closeLedger(a *account) {
-	defer guard("closing a task's ledger")
+	defer scope.Guard("a task's ledger")
 	l := &t.ledger
 	var leaks []ledger.Leak
 	a.Totals, leaks = l.Settle()

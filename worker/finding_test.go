@@ -337,7 +337,7 @@ func TestLedgerPanics(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	f.want(t, "panic while closing a task's ledger")
+	f.want(t, "a task's ledger panicked")
 	b.ended()
 }
 

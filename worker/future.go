@@ -1,17 +1,13 @@
 package worker
 
-import (
-	"context"
-
-	"github.com/taskspan/taskspan/errs"
-)
+import "context"
 
 // Future is a task that runs on a goroutine of its own.
 type Future[T any] struct {
 	done  chan struct{}
 	value T
 	err   error
-	raise *errs.PanicError // what Wait panics with
+	raise any // what Wait panics with
 }
 
 // Go starts fn as a task of that name on a new goroutine. The task has begun
@@ -26,6 +22,7 @@ func Go[T any](ctx context.Context, name string, fn func(context.Context) (T, er
 		close(f.done)
 		return f
 	}
+	t.async, t.pc = true, starter()
 	go f.run(t, fn)
 	return f
 }

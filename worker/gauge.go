@@ -190,7 +190,8 @@ type observables struct {
 	age, success, interval, start metric.Float64ObservableGauge
 }
 
-func (g *gaugeGroup) register(m metric.Meter) (metric.Registration, error) {
+func (g *gaugeGroup) register(m metric.Meter) (_ metric.Registration, err error) {
+	defer scope.GuardTo(&err, "the meter")
 	var (
 		in observables
 		e  [5]error

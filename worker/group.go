@@ -3,8 +3,6 @@ package worker
 import (
 	"context"
 	"sync"
-
-	"github.com/taskspan/taskspan/errs"
 )
 
 // Group is a set of tasks that run on goroutines of their own and belong
@@ -19,7 +17,7 @@ type Group struct {
 
 	mu    sync.Mutex
 	err   error
-	raise *errs.PanicError // what Wait panics with
+	raise any // what Wait panics with
 }
 
 // NewGroup returns a group, and the context of its tasks. The context is
@@ -57,7 +55,7 @@ func (g *Group) Go(name string, fn func(context.Context) error, opts ...TaskOpti
 	if slots != nil {
 		slots <- struct{}{}
 	}
-	g.start(slots, name, fn, opts)
+	g.start(starter(), slots, name, fn, opts)
 }
 
 // TryGo does what [Group.Go] does if it need not wait for that. It reports
@@ -71,7 +69,7 @@ func (g *Group) TryGo(name string, fn func(context.Context) error, opts ...TaskO
 			return false
 		}
 	}
-	return g.start(slots, name, fn, opts)
+	return g.start(starter(), slots, name, fn, opts)
 }
 
 // Wait waits until all tasks of the group have ended, cancels the group's
@@ -94,14 +92,16 @@ func (g *Group) Wait() error {
 	return err
 }
 
-// start starts a task that has a slot of slots, if these are not nil.
-func (g *Group) start(slots chan struct{}, name string, fn func(context.Context) error, opts []TaskOption) bool {
+// start starts a task that has a slot of slots, if these are not nil, for the caller
+// of that return address.
+func (g *Group) start(pc uintptr, slots chan struct{}, name string, fn func(context.Context) error, opts []TaskOption) bool {
 	t, err := begin(g.ctx, nil, name, functionPC(fn), newTaskConfig(opts))
 	if err != nil {
 		g.end(err, nil)
 		release(slots)
 		return false
 	}
+	t.async, t.pc = true, pc
 	g.wg.Add(1)
 	go g.run(t, fn, slots)
 	return true
@@ -110,7 +110,7 @@ func (g *Group) start(slots chan struct{}, name string, fn func(context.Context)
 func (g *Group) run(t *task, fn func(context.Context) error, slots chan struct{}) {
 	var (
 		err   error
-		raise *errs.PanicError
+		raise any
 	)
 	// The deferred calls run on Goexit, too.
 	defer g.wg.Done()
@@ -127,7 +127,7 @@ func release(slots chan struct{}) {
 }
 
 // end notes how a task ended. A nil group is that of a task without one.
-func (g *Group) end(err error, raise *errs.PanicError) {
+func (g *Group) end(err error, raise any) {
 	if g == nil || err == nil {
 		return
 	}

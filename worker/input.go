@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // inputTag is the struct tag that puts a field on the list of what is recorded.
@@ -40,7 +42,7 @@ func appendInput(kv []attribute.KeyValue, v any) []attribute.KeyValue {
 	}
 	p := planOf(rv.Type())
 	if p.err != nil && p.reported.CompareAndSwap(false, true) {
-		handle(fmt.Errorf("worker: input %v: %w", rv.Type(), p.err))
+		instrument.Handle(fmt.Errorf("worker: input %v: %w", rv.Type(), p.err))
 	}
 	for i := range p.fields {
 		kv = p.fields[i].append(kv, rv)
@@ -50,7 +52,7 @@ func appendInput(kv []attribute.KeyValue, v any) []attribute.KeyValue {
 
 func appendInputFunc(kv []attribute.KeyValue, f func() []attribute.KeyValue) (out []attribute.KeyValue) {
 	out = kv
-	defer guard("asking for a task's input")
+	defer scope.Guard("an input function")
 	for _, a := range f() {
 		if a.Valid() {
 			out = append(out, attribute.KeyValue{Key: inputPrefix + a.Key, Value: a.Value})
@@ -190,7 +192,7 @@ func validKey(s string) bool {
 // append adds the attribute of the field of v, a struct.
 func (f *inputField) append(kv []attribute.KeyValue, v reflect.Value) (out []attribute.KeyValue) {
 	out = kv
-	defer guard("reading a task's input")
+	defer scope.Guard("a method of an input")
 	for _, i := range f.index {
 		if v = deref(v); !v.IsValid() {
 			return out

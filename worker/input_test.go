@@ -129,7 +129,7 @@ func TestInputFunc(t *testing.T) {
 	})
 	wantEqual(t, "input", got, kv{"worker.task.input.n": int64(1), "worker.task.input.a.b": "c"})
 	wantEqual(t, "input", inputs(func() []attribute.KeyValue { panic("input") }), kv{})
-	f.want(t, "panic while asking for a task's input")
+	f.want(t, "an input function panicked")
 }
 
 type loops struct {
@@ -194,7 +194,7 @@ func TestInputPanics(t *testing.T) {
 		Good int            `trace:"good"`
 	}
 	wantEqual(t, "input", inputs(input{Good: 1}), kv{"worker.task.input.good": int64(1)})
-	f.want(t, "panic while reading a task's input")
+	f.want(t, "a method of an input panicked")
 }
 
 func TestInputConcurrent(t *testing.T) {

@@ -1,10 +1,39 @@
 package worker
 
 import (
-	"errors"
-
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/taskspan/taskspan/internal/instrument"
+)
+
+// The attributes of this package. Those of the OpenTelemetry conventions come
+// from semconv.
+const (
+	keyTaskName         = attribute.Key("worker.task.name")
+	keyTaskID           = attribute.Key("worker.task.id")
+	keyTaskAttempt      = attribute.Key("worker.task.attempt")
+	keyTaskResult       = attribute.Key("worker.task.result")
+	keyTaskCancelCause  = attribute.Key("worker.task.cancel.cause")
+	keyTaskDBOperations = attribute.Key("worker.task.db.operations")
+	keyTaskDBDuration   = attribute.Key("worker.task.db.duration")
+	keyTaskDBRows       = attribute.Key("worker.task.db.rows")
+	keyTaskDBErrors     = attribute.Key("worker.task.db.errors")
+	keyTaskRetryable    = attribute.Key("worker.task.error.retryable")
+	// Of a task that is still running.
+	keyTaskAge             = attribute.Key("worker.task.age")
+	keyTaskProgressDone    = attribute.Key("worker.task.progress.done")
+	keyTaskProgressTotal   = attribute.Key("worker.task.progress.total")
+	keyTaskDBInProgress    = attribute.Key("worker.task.db.in_progress")
+	keyTaskDBInProgressAge = attribute.Key("worker.task.db.in_progress.age")
+	keyTaskDBHeld          = attribute.Key("worker.task.db.held")
+
+	keyFindingKind    = attribute.Key("worker.finding.kind")
+	keyFindingCount   = attribute.Key("worker.finding.count")
+	keyFindingRows    = attribute.Key("worker.finding.rows")
+	keyFindingSlowest = attribute.Key("worker.finding.slowest")
+
+	inputPrefix = "worker.task.input."
 )
 
 var (
@@ -23,47 +52,26 @@ type instruments struct {
 	findings      metric.Int64Counter
 }
 
-// newInstruments returns instruments that can be used even if there is an
-// error: one that could not be made records nothing.
-func newInstruments(m metric.Meter) (*instruments, error) {
-	var (
-		in = new(instruments)
-		e  [5]error
-	)
-	in.duration, e[0] = m.Float64Histogram("worker.task.duration",
-		metric.WithUnit("s"),
-		metric.WithDescription("Duration of worker tasks."),
-		metric.WithExplicitBucketBoundaries(durationBuckets...))
-	in.queueDuration, e[1] = m.Float64Histogram("worker.task.queue.duration",
-		metric.WithUnit("s"),
-		metric.WithDescription("Time that worker tasks waited in a queue before they started."),
-		metric.WithExplicitBucketBoundaries(durationBuckets...))
-	in.dbOperations, e[2] = m.Int64Histogram("worker.task.db.operations",
-		metric.WithUnit("{operation}"),
-		metric.WithDescription("Database operations of a worker task that had any."),
-		metric.WithExplicitBucketBoundaries(operationBuckets...))
-	in.dbDuration, e[3] = m.Float64Histogram("worker.task.db.duration",
-		metric.WithUnit("s"),
-		metric.WithDescription("Time inside database drivers, of a worker task that had database operations."),
-		metric.WithExplicitBucketBoundaries(durationBuckets...))
-	in.findings, e[4] = m.Int64Counter("worker.task.findings",
-		metric.WithUnit("{finding}"),
-		metric.WithDescription("What worker tasks did to their databases and should not."))
-
-	if in.duration == nil || e[0] != nil {
-		in.duration = noop.Float64Histogram{}
+func newInstruments(m *instrument.Meter) *instruments {
+	return &instruments{
+		duration: m.Float64Histogram("worker.task.duration",
+			metric.WithUnit("s"),
+			metric.WithDescription("Duration of worker tasks."),
+			metric.WithExplicitBucketBoundaries(durationBuckets...)),
+		queueDuration: m.Float64Histogram("worker.task.queue.duration",
+			metric.WithUnit("s"),
+			metric.WithDescription("Time that worker tasks waited in a queue before they started."),
+			metric.WithExplicitBucketBoundaries(durationBuckets...)),
+		dbOperations: m.Int64Histogram("worker.task.db.operations",
+			metric.WithUnit("{operation}"),
+			metric.WithDescription("Database operations of a worker task that had any."),
+			metric.WithExplicitBucketBoundaries(operationBuckets...)),
+		dbDuration: m.Float64Histogram("worker.task.db.duration",
+			metric.WithUnit("s"),
+			metric.WithDescription("Time inside database drivers, of a worker task that had database operations."),
+			metric.WithExplicitBucketBoundaries(durationBuckets...)),
+		findings: m.Int64Counter("worker.task.findings",
+			metric.WithUnit("{finding}"),
+			metric.WithDescription("What worker tasks did to their databases and should not.")),
 	}
-	if in.queueDuration == nil || e[1] != nil {
-		in.queueDuration = noop.Float64Histogram{}
-	}
-	if in.dbOperations == nil || e[2] != nil {
-		in.dbOperations = noop.Int64Histogram{}
-	}
-	if in.dbDuration == nil || e[3] != nil {
-		in.dbDuration = noop.Float64Histogram{}
-	}
-	if in.findings == nil || e[4] != nil {
-		in.findings = noop.Int64Counter{}
-	}
-	return in, errors.Join(e[:]...)
 }

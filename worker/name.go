@@ -2,7 +2,11 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"maps"
+	"reflect"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -10,6 +14,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 const (
@@ -53,7 +59,7 @@ func (n *names) get(raw string) (*name, string) {
 	}
 	k, span, fault := n.add(raw)
 	if fault != nil {
-		handle(fault) // which may run a task, and so not under the mutex
+		instrument.Handle(fault) // which may run a task, and so not under the mutex
 	}
 	return k, span
 }
@@ -131,6 +137,7 @@ type name struct {
 type startOptions struct {
 	span string
 	pc   uintptr
+	kv   []attribute.KeyValue // what every task's span has from its start on
 	opts []trace.SpanStartOption
 }
 
@@ -165,25 +172,66 @@ func (k *name) duration(r result, errorType string, labels []attribute.KeyValue)
 
 // startOptions returns the options of the span of a task without options. span
 // differs from k.span if k stands for the overflow.
-func (k *name) startOptions(span string, pc uintptr) []trace.SpanStartOption {
+func (k *name) startOptions(span string, pc uintptr) *startOptions {
 	slot := &k.start[(pc>>5)%uintptr(len(k.start))]
-	if s := slot.Load(); s != nil && s.pc == pc && s.span == span {
-		return s.opts
+	last := slot.Load()
+	if last != nil && last.pc == pc && last.span == span {
+		return last
 	}
-	s := &startOptions{
-		span: span,
-		pc:   pc,
-		opts: []trace.SpanStartOption{trace.WithAttributes(startAttributes(nil, span, pc)...)},
+	s := &startOptions{span: span, pc: pc, kv: []attribute.KeyValue{keyTaskName.String(span)}}
+	if last != nil && last.pc == pc {
+		s.kv = append(s.kv, last.kv[1:]...) // the function's name takes a while to find
+	} else if function := functionName(pc); function != "" {
+		s.kv = append(s.kv, semconv.CodeFunctionName(function))
 	}
+	s.opts = []trace.SpanStartOption{trace.WithAttributes(s.kv...)}
 	slot.Store(s)
-	return s.opts
+	return s
 }
 
-// startAttributes adds what every task's span has from its start on.
-func startAttributes(kv []attribute.KeyValue, span string, pc uintptr) []attribute.KeyValue {
-	kv = append(kv, keyTaskName.String(span))
-	if function := functionName(pc); function != "" {
-		kv = append(kv, semconv.CodeFunctionName(function))
+// functionPC returns the entry of the code of a function, 0 for nil.
+func functionPC(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }
+
+// functionName returns the name of a function as code.function.name wants it,
+// "" if it is not known.
+func functionName(pc uintptr) string {
+	if pc == 0 {
+		return ""
 	}
-	return kv
+	// The first instruction may be that of a function that was inlined: the
+	// function itself is the outermost frame.
+	frames := runtime.CallersFrames([]uintptr{pc + 1})
+	for {
+		frame, more := frames.Next()
+		if !more {
+			// The compiler marks the function that binds a method to its receiver.
+			return strings.TrimSuffix(frame.Function, "-fm")
+		}
+	}
+}
+
+// maxUndeclared is how many undeclared labels a runner reports.
+const maxUndeclared = 64
+
+// declared returns the labels that the runner knows. The others are reported
+// once each.
+func (r *Runner) declared(labels []attribute.KeyValue) []attribute.KeyValue {
+	if len(labels) == 0 {
+		return nil
+	}
+	out := make([]attribute.KeyValue, 0, len(labels))
+	for _, kv := range labels {
+		if r.labels[string(kv.Key)] {
+			out = append(out, kv)
+			continue
+		}
+		if r.reported.Load() >= maxUndeclared {
+			continue
+		}
+		if _, known := r.undeclared.LoadOrStore(kv.Key, true); !known {
+			r.reported.Add(1)
+			instrument.Handle(fmt.Errorf("worker: label %q was not declared with WithLabelKeys, and is dropped", kv.Key))
+		}
+	}
+	return out
 }

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
@@ -25,9 +25,6 @@ const (
 	defaultSlowStatements     = time.Second
 	defaultIdleTransactions   = 10 * time.Second
 	defaultMaxOperationSpans  = 100
-
-	// flushTimeout bounds how long a panic waits for the flush.
-	flushTimeout = 5 * time.Second
 )
 
 // Option configures a [Runner].
@@ -61,7 +58,7 @@ func (o sharedOption) apply(c *config) {
 
 func (o sharedOption) applyTask(c *taskConfig) {
 	if o.err != nil {
-		handle(o.err)
+		instrument.Handle(o.err)
 		return
 	}
 	c.shared = append(c.shared, o.set)
@@ -75,7 +72,6 @@ type config struct {
 	logger         *slog.Logger
 
 	errorText     func(error) string
-	flush         func(context.Context) error
 	recoverPanics bool
 
 	labels       []string
@@ -158,17 +154,6 @@ func WithLogger(l *slog.Logger) Option {
 // the default.
 func WithErrorText(f func(error) string) Option {
 	return optionFunc(func(c *config) { c.errorText = f })
-}
-
-// WithFlush sets a function that brings out what the exporters still hold, such
-// as a tracer provider's ForceFlush. It is called when a panic is about to
-// leave a task, after the task's span and metrics have been recorded, because
-// the panic may end the process. The panic waits for it for at most five
-// seconds, which its context knows too, and which all tasks share that it passes
-// on its goroutine. Its error goes to otel.Handle. Nil
-// means no flush.
-func WithFlush(f func(context.Context) error) Option {
-	return optionFunc(func(c *config) { c.flush = f })
 }
 
 // WithRecoverPanics turns the panic of a task into an error, an

@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -38,6 +40,56 @@ func (e *skipError) Error() string {
 }
 
 func (e *skipError) Unwrap() error { return e.err }
+
+// Permanent marks err as a failure that no further attempt will help: the result
+// is failure, or timeout, even if [WithAttempt] and [WithMaxAttempts] promise
+// another one, and Run returns err itself. A nil err stays nil.
+//
+// If the task's function wraps what Permanent returns, or joins it with other
+// errors, that holds too, and Run returns the outer error as it is.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+
+func (e *permanentError) Unwrap() error { return e.err }
+
+// unmarked returns what [Skip] or [Permanent] was given. What wraps their marks is the
+// caller's own.
+func unmarked(err error) error {
+	switch mark := err.(type) { //nolint:errorlint // only the mark itself is taken off
+	case *skipError:
+		return mark.err
+	case *permanentError:
+		return mark.err
+	}
+	return err
+}
+
+// isPermanent reports whether err is permanent, wraps an error that is, or joins
+// one.
+func isPermanent(err error, nodes *int) bool {
+	for *nodes < maxErrorNodes {
+		*nodes++
+		switch e := err.(type) { //nolint:errorlint // the tree may be a cycle, for which errors.As has no end
+		case *permanentError:
+			return true
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return isPermanent(err, nodes) })
+		default:
+			return false
+		}
+	}
+	return false
+}
 
 // isSkip reports whether err is a skip, or wraps nothing but one.
 func isSkip(err error) bool {
@@ -82,6 +134,7 @@ const (
 	cancellation
 	timeout
 	skipped
+	retry
 )
 
 // resultNames are the values of worker.task.result.
@@ -92,6 +145,7 @@ var resultNames = [...]string{
 	cancellation: "cancellation",
 	timeout:      "timeout",
 	skipped:      "skip",
+	retry:        "retry",
 }
 
 // resultAttributes holds worker.task.result, by result.
@@ -107,14 +161,15 @@ type outcome struct {
 	result result
 	// err is what is reported: what the function returned, a panic as an
 	// *errs.PanicError, or ErrGoexit. It is nil unless the result is a
-	// failure, a panic or a timeout.
+	// failure, a panic, a timeout or a retry.
 	err error
 	// errorType is the error.type, "" if err is nil.
 	errorType string
 	// text is the safe text of err, once it is made.
 	text string
-	// retryable says that the same work may succeed if it is done again.
-	retryable bool
+	// retryable is whether trying again makes sense, if classified says that this
+	// is known.
+	retryable, classified bool
 	// known is what err has been recorded as if a task within this one has, and
 	// arrives what the tasks around this one see of it.
 	known, arrives error
@@ -129,70 +184,83 @@ type outcome struct {
 // succeeded is the outcome of a task whose function returned nil.
 var succeeded = outcome{result: success}
 
+// unjudged is the outcome of a task whose error cannot be looked at.
+func unjudged(err error) outcome {
+	return outcome{result: failure, err: err, known: err, arrives: err, errorType: semconv.ErrorTypeOther.Value.AsString()}
+}
+
 // judge says what it means that the task's function returned an error.
 func (t *task) judge(err error) (o outcome) {
+	o = unjudged(err)
 	// Is, As, Unwrap and Error are methods of the application's errors.
-	defer func() {
-		if v := recover(); v != nil {
-			handlePanic("classifying an error", v, nil)
-			o = outcome{result: failure, err: err, known: err, arrives: err, errorType: semconv.ErrorTypeOther.Value.AsString()}
-		}
-	}()
+	defer scope.Guard("an error")
 	if isSkip(err) {
 		return outcome{result: skipped}
 	}
+	nodes := 0
+	permanent := isPermanent(err, &nodes)
+	err = unmarked(err)
+	o = unjudged(err)
 	class := errs.Classify(err)
-	o = outcome{err: err, known: err, arrives: err, errorType: class.Type, retryable: class.Retryable}
-	if o.errorType == "" {
-		o.errorType = semconv.ErrorTypeOther.Value.AsString()
-	}
-	var errorType string
-	if o.result, errorType = t.interruption(err, &class); errorType != "" {
-		o.errorType = errorType
-	}
-	switch o.result {
+	end := t.interruption(err, &class)
+	switch end.result {
 	case cancellation:
 		return outcome{result: cancellation, cause: context.Cause(t.context())}
 	case timeout:
-		o.cause = context.Cause(t.context())
+		end.cause = context.Cause(t.context())
 	}
-	return o
+	judged := o
+	judged.result, judged.cause = end.result, end.cause
+	judged.errorType = cmp.Or(end.errorType, class.Type, o.errorType)
+	judged.classified = permanent || class.Kind != errs.KindNone && class.Kind != errs.KindOther
+	judged.retryable = class.Retryable && !permanent
+	if !permanent && t.options.another() {
+		judged.result = retry
+	}
+	return judged
+}
+
+// interrupted is what an error says of the context of its task.
+type interrupted struct {
+	result    result // failure: nothing
+	errorType string // "": that of all the errors
+	cause     error  // of a failure: the context's, which came back
 }
 
 // interruption tells an error that says that the task's context is done from a
 // failure. Without a context that is done it is a failure: a timeout of the
 // function's own making, or a server's. Of joined errors each must say so; if
-// they do not agree on what happened, the context decides. errorType is not empty
-// if it is not that of all the errors.
-func (t *task) interruption(err error, class *errs.Class) (_ result, errorType string) {
-	done := t.context().Err()
-	if done == nil {
-		return failure, ""
+// they do not agree on what happened, the context decides.
+func (t *task) interruption(err error, class *errs.Class) interrupted {
+	ctx := t.context()
+	if ctx.Err() == nil {
+		return interrupted{result: failure}
 	}
 	nodes := 0
 	parts := joined(nil, err, &nodes)
 	if nodes > maxErrorNodes {
-		return failure, ""
+		return interrupted{result: failure}
 	}
 	if len(parts) == 1 {
-		return interruptionOf(err, class, done), ""
+		return interruptionOf(err, class, ctx)
 	}
 	var seen [len(resultNames)]bool
 	for _, part := range parts {
 		class := errs.Classify(part)
-		r := interruptionOf(part, &class, done)
-		if r == failure {
-			return failure, class.Type
+		is := interruptionOf(part, &class, ctx)
+		if is.result == failure {
+			is.errorType = class.Type
+			return is
 		}
-		seen[r] = true
+		seen[is.result] = true
 	}
 	switch {
 	case seen[timeout] && seen[cancellation]:
-		return interrupted(done), errs.Classify(done).Type
+		return interrupted{result: contextResult(ctx), errorType: errs.Classify(ctx.Err()).Type}
 	case seen[timeout]:
-		return timeout, ""
+		return interrupted{result: timeout}
 	default:
-		return cancellation, ""
+		return interrupted{result: cancellation}
 	}
 }
 
@@ -226,10 +294,22 @@ func joined(parts []error, err error, nodes *int) []error {
 	return append(parts, err)
 }
 
-// interruptionOf is interruption for an error that joins no others. With the
-// code of a database, that one decides: a constraint that was violated is not
-// undone by a cancellation.
-func interruptionOf(err error, class *errs.Class, done error) result {
+// interruptionOf is interruption for an error that joins no others. The cause of
+// the context, if that came back, says what it is. Otherwise, with the code of a
+// database, that one decides: a constraint that was violated is not undone by a
+// cancellation.
+func interruptionOf(err error, class *errs.Class, ctx context.Context) interrupted {
+	done, cause := ctx.Err(), context.Cause(ctx)
+	if cause != done && errors.Is(err, cause) { //nolint:errorlint // a cause of its own, not one that wraps the same
+		switch {
+		case errors.Is(done, context.DeadlineExceeded):
+			return interrupted{result: timeout}
+		case errors.Is(cause, context.Canceled):
+			return interrupted{result: cancellation}
+		default:
+			return interrupted{result: failure, cause: cause}
+		}
+	}
 	var isCanceled, isTimeout bool
 	if class.Code == "" {
 		isCanceled = errors.Is(err, context.Canceled)
@@ -237,37 +317,45 @@ func interruptionOf(err error, class *errs.Class, done error) result {
 	}
 	switch {
 	case isTimeout && !isCanceled:
-		return timeout
+		return interrupted{result: timeout}
 	case isCanceled && !isTimeout:
-		return cancellation
+		return interrupted{result: cancellation}
 	// database/sql ends a transaction whose context is done by itself, and what
 	// the application does with it then gets this error.
 	case class.Code == "" && errors.Is(err, sql.ErrTxDone):
-		return interrupted(done)
+		return interrupted{result: contextResult(ctx)}
 	case !isCanceled && class.Kind != errs.KindCanceled && class.Kind != errs.KindTimeout:
-		return failure
+		return interrupted{result: failure}
 	// The context knows why, and a driver's own word need not say.
 	default:
-		return interrupted(done)
+		return interrupted{result: contextResult(ctx)}
 	}
 }
 
-// interrupted returns the result of a task whose context is done with that error.
-func interrupted(done error) result {
-	if errors.Is(done, context.DeadlineExceeded) {
+// contextResult returns the result of a task whose context is done.
+func contextResult(ctx context.Context) result {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return timeout
 	}
 	return cancellation
 }
 
+// causeText returns the safe text of why a context was done. A cause that only
+// counts as context.Canceled, such as that of signal.NotifyContext, has words of
+// its own.
+func (r *Runner) causeText(cause error) string {
+	if _, wraps := cause.(interface{ Unwrap() error }); !wraps && r.config.errorText == nil { //nolint:errorlint // whether it wraps anything is the question
+		if cause != context.Canceled && errors.Is(cause, context.Canceled) { //nolint:errorlint // by identity, then by its method
+			cause = errors.New(cause.Error())
+		}
+	}
+	return r.text(cause, "")
+}
+
 // text returns the safe text of an error.
 func (r *Runner) text(err error, errorType string) (s string) {
-	defer func() {
-		if v := recover(); v != nil {
-			handlePanic("making the text of an error", v, nil)
-			s = errorType
-		}
-	}()
+	s = errorType
+	defer scope.Guard("the text of an error")
 	if f := r.config.errorText; f != nil {
 		return valid(f(err))
 	}

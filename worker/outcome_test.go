@@ -42,9 +42,21 @@ type row struct {
 	result, errorType string
 	// message is the safe text of span, event and log; empty if it is no error.
 	message string
-	cause   string
-	timeout time.Duration // of the context, if it has one
+	// retryable is "true" or "false" where the class of the error is known.
+	retryable string
+	cause     string
+	options   []TaskOption
+	timeout   time.Duration // of the context, if it has one
+
+	timeoutCause error
 }
+
+// canceledByName counts as context.Canceled, as the causes of signal.NotifyContext
+// do.
+type canceledByName string
+
+func (e canceledByName) Error() string      { return string(e) }
+func (canceledByName) Is(target error) bool { return target == context.Canceled }
 
 func TestOutcomes(t *testing.T) {
 	stop := errors.New("the worker stops")
@@ -81,11 +93,28 @@ func TestOutcomes(t *testing.T) {
 		}
 	}
 
+	causes := func(err error) func(context.Context, context.CancelCauseFunc) error {
+		return func(ctx context.Context, cancel context.CancelCauseFunc) error {
+			time.Sleep(took)
+			cancel(err)
+			<-ctx.Done()
+			return err
+		}
+	}
+	late := errors.New("the batch is late")
+	wrapsLate := fmt.Errorf("load: %w", late)
+	stopped := fmt.Errorf("load: %w", stop)
+	signalled := canceledByName("terminated signal received")
+	wrapsCanceled := fmt.Errorf("the shop closes: %w", context.Canceled)
+	wrappedPermanent := fmt.Errorf("load: %w", Permanent(errTyped))
+	joinedPermanent := errors.Join(errTyped, Permanent(sqlState("23505")))
+	oneOfTwo := []TaskOption{WithAttempt(1), WithMaxAttempts(2)}
+
 	rows := map[string]row{
 		"nil":                    {fn: returns(nil), result: "success"},
 		"error":                  {fn: returns(errTyped), returns: errTyped, result: "failure", errorType: "*worker.typedError", message: "no such thing"},
 		"wrapped error":          {fn: returns(wrapped), returns: wrapped, result: "failure", errorType: "*worker.typedError", message: "load: no such thing"},
-		"driver's error":         {fn: returns(sqlState("23505")), returns: sqlState("23505"), result: "failure", errorType: "23505", message: errs.Message(sqlState("23505"))},
+		"driver's error":         {fn: returns(sqlState("23505")), returns: sqlState("23505"), result: "failure", errorType: "23505", message: errs.Message(sqlState("23505")), retryable: "false"},
 		"skip":                   {fn: returns(Skip(skipReason)), returns: skipReason, result: "skip"},
 		"skip without a reason":  {fn: returns(Skip(nil)), result: "skip"},
 		"wrapped skip":           {fn: returns(wrappedSkip), returns: wrappedSkip, result: "skip"},
@@ -106,21 +135,21 @@ func TestOutcomes(t *testing.T) {
 		},
 		"cancelled, and more": {
 			fn: cancels(cancelledToo), returns: cancelledToo, result: "failure",
-			errorType: errs.Classify(errTyped).Type, message: errs.Message(cancelledToo),
+			errorType: errs.Classify(errTyped).Type, message: errs.Message(cancelledToo), retryable: "false",
 		},
 		"cancelled, and a violated constraint": {
-			fn: cancels(violated), returns: violated, result: "failure", errorType: "23505", message: errs.Message(violated),
+			fn: cancels(violated), returns: violated, result: "failure", errorType: "23505", message: errs.Message(violated), retryable: "false",
 		},
 		"cancelled, both words": {
 			fn: cancels(both), returns: both, result: "cancellation", cause: "the worker stops",
 		},
 		"timeout, both words": {
 			fn: expires(both), timeout: took, returns: both, result: "timeout", errorType: "context.DeadlineExceeded",
-			message: errs.Message(both), cause: "context deadline exceeded",
+			message: errs.Message(both), retryable: "false", cause: "context deadline exceeded",
 		},
 		"timeout while cancelled": {
 			fn: cancels(context.DeadlineExceeded), returns: context.DeadlineExceeded, result: "timeout",
-			errorType: "context.DeadlineExceeded", message: "context deadline exceeded", cause: "the worker stops",
+			errorType: "context.DeadlineExceeded", message: "context deadline exceeded", retryable: "false", cause: "the worker stops",
 		},
 		"canceled while timed out": {
 			fn: expires(context.Canceled), timeout: took, returns: context.Canceled, result: "cancellation",
@@ -139,28 +168,108 @@ func TestOutcomes(t *testing.T) {
 		"cancelled, but succeeded": {fn: cancels(nil), result: "success"},
 		"canceled without a cancelled context": {
 			fn: returns(context.Canceled), returns: context.Canceled, result: "failure", errorType: "context.Canceled",
-			message: "context canceled",
+			message: "context canceled", retryable: "false",
 		},
 		"a driver's cancellation without a cancelled context": {
 			fn: returns(sqlState("57014")), returns: sqlState("57014"), result: "failure", errorType: "57014",
-			message: errs.Message(sqlState("57014")),
+			message: errs.Message(sqlState("57014")), retryable: "false",
+		},
+
+		"permanent": {
+			fn: returns(Permanent(errTyped)), returns: errTyped, result: "failure", errorType: "*worker.typedError",
+			message: "no such thing", retryable: "false",
+		},
+		"permanent nothing": {fn: returns(Permanent(nil)), result: "success"},
+		"permanent, and retryable": {
+			fn: returns(Permanent(sqlState("40001"))), returns: sqlState("40001"), result: "failure", errorType: "40001",
+			message: errs.Message(sqlState("40001")), retryable: "false", options: oneOfTwo,
+		},
+		"permanent, wrapped": {
+			fn: returns(wrappedPermanent), returns: wrappedPermanent, result: "failure", errorType: "*worker.typedError",
+			message: errs.Message(wrappedPermanent), retryable: "false", options: oneOfTwo,
+		},
+		"permanent, joined": {
+			fn: returns(joinedPermanent), returns: joinedPermanent, result: "failure", errorType: errs.Classify(joinedPermanent).Type,
+			message: errs.Message(joinedPermanent), retryable: "false", options: oneOfTwo,
+		},
+		"skip of an attempt": {fn: returns(Skip(errTyped)), returns: errTyped, result: "skip", options: oneOfTwo},
+		"retry": {
+			fn: returns(sqlState("40001")), returns: sqlState("40001"), result: "retry", errorType: "40001",
+			message: errs.Message(sqlState("40001")), retryable: "true", options: oneOfTwo,
+		},
+		"retry of any error": {
+			fn: returns(errTyped), returns: errTyped, result: "retry", errorType: "*worker.typedError", message: "no such thing", options: oneOfTwo,
+		},
+		"retry of a timeout": {
+			fn: expires(context.DeadlineExceeded), timeout: took, returns: context.DeadlineExceeded, result: "retry", options: oneOfTwo,
+			errorType: "context.DeadlineExceeded", message: "context deadline exceeded", retryable: "false", cause: "context deadline exceeded",
+		},
+		"no retry of a cancellation": {
+			fn: cancels(context.Canceled), returns: context.Canceled, result: "cancellation", cause: "the worker stops", options: oneOfTwo,
+		},
+		"last attempt": {
+			fn: returns(errTyped), returns: errTyped, result: "failure", errorType: "*worker.typedError", message: "no such thing",
+			options: []TaskOption{WithAttempt(2), WithMaxAttempts(2)},
+		},
+		"attempt of nobody knows how many": {
+			fn: returns(errTyped), returns: errTyped, result: "failure", errorType: "*worker.typedError", message: "no such thing",
+			options: []TaskOption{WithAttempt(1)},
+		},
+		"some attempt of many": {
+			fn: returns(errTyped), returns: errTyped, result: "failure", errorType: "*worker.typedError", message: "no such thing",
+			options: []TaskOption{WithMaxAttempts(3)},
+		},
+
+		"the cause of a cancellation": {
+			fn: cancels(stop), returns: stop, result: "failure", errorType: errs.Classify(stop).Type, message: errs.Message(stop), cause: "the worker stops",
+		},
+		"the cause of a cancellation, wrapped": {
+			fn: cancels(stopped), returns: stopped, result: "failure", errorType: errs.Classify(stop).Type,
+			message: errs.Message(stopped), cause: "the worker stops",
+		},
+		"the cause that is a cancellation": {
+			fn: causes(signalled), returns: signalled, result: "cancellation", cause: "terminated signal received",
+		},
+		"the cause that is a cancellation, wrapped": {
+			fn: causes(wrapsCanceled), returns: wrapsCanceled, result: "cancellation", cause: errs.Message(wrapsCanceled),
+		},
+		"a cancellation by signal": {
+			fn: func(ctx context.Context, cancel context.CancelCauseFunc) error {
+				_ = causes(signalled)(ctx, cancel)
+				return ctx.Err()
+			}, returns: context.Canceled, result: "cancellation", cause: "terminated signal received",
+		},
+		"the cause of a timeout": {
+			fn: expires(late), timeout: took, timeoutCause: late, returns: late, result: "timeout",
+			errorType: errs.Classify(late).Type, message: errs.Message(late), cause: "the batch is late",
+		},
+		"the cause of a timeout, wrapped": {
+			fn: expires(wrapsLate), timeout: took, timeoutCause: late, returns: wrapsLate, result: "timeout",
+			errorType: errs.Classify(late).Type, message: errs.Message(wrapsLate), cause: "the batch is late",
+		},
+		"a timeout with a cause": {
+			fn: expires(context.DeadlineExceeded), timeout: took, timeoutCause: late, returns: context.DeadlineExceeded, result: "timeout",
+			errorType: "context.DeadlineExceeded", message: "context deadline exceeded", retryable: "false", cause: "the batch is late",
+		},
+		"a cause that nobody has": {
+			fn: returns(stop), returns: stop, result: "failure", errorType: errs.Classify(stop).Type, message: errs.Message(stop),
 		},
 
 		"timeout": {
 			fn: expires(context.DeadlineExceeded), timeout: took, returns: context.DeadlineExceeded, result: "timeout",
-			errorType: "context.DeadlineExceeded", message: "context deadline exceeded", cause: "context deadline exceeded",
+			errorType: "context.DeadlineExceeded", message: "context deadline exceeded", retryable: "false", cause: "context deadline exceeded",
 		},
 		"timeout, wrapped": {
 			fn: expires(deadline), timeout: took, returns: deadline, result: "timeout",
-			errorType: "context.DeadlineExceeded", message: "query: context deadline exceeded", cause: "context deadline exceeded",
+			errorType: "context.DeadlineExceeded", message: "query: context deadline exceeded", retryable: "false", cause: "context deadline exceeded",
 		},
 		"timeout, in a driver's word": {
 			fn: expires(sqlState("57014")), timeout: took, returns: sqlState("57014"), result: "timeout",
-			errorType: "57014", message: errs.Message(sqlState("57014")), cause: "context deadline exceeded",
+			errorType: "57014", message: errs.Message(sqlState("57014")), retryable: "false", cause: "context deadline exceeded",
 		},
 		"timeout of the function's own": {
 			fn: returns(context.DeadlineExceeded), returns: context.DeadlineExceeded, result: "failure",
-			errorType: "context.DeadlineExceeded", message: "context deadline exceeded",
+			errorType: "context.DeadlineExceeded", message: "context deadline exceeded", retryable: "false",
 		},
 	}
 	for name, row := range rows {
@@ -176,7 +285,7 @@ func (row *row) test(t *testing.T) {
 	defer cancel(nil)
 	if row.timeout > 0 {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, row.timeout)
+		ctx, stop = context.WithTimeoutCause(ctx, row.timeout, row.timeoutCause)
 		defer stop()
 	}
 
@@ -184,7 +293,7 @@ func (row *row) test(t *testing.T) {
 	err := b.runner.Run(ctx, "load", func(ctx context.Context) error {
 		calls++
 		return row.fn(ctx, cancel)
-	})
+	}, row.options...)
 
 	if err != row.returns {
 		t.Errorf("Run returned %#v, want %#v itself", err, row.returns)
@@ -192,7 +301,11 @@ func (row *row) test(t *testing.T) {
 	if calls != 1 {
 		t.Errorf("fn was called %d times", calls)
 	}
-	row.wantTelemetry(b, kv{"worker.task.name": "load", "code.function.name": "github.com/taskspan/taskspan/worker.(*row).test.func1"}, "")
+	start := kv{"worker.task.name": "load", "code.function.name": "github.com/taskspan/taskspan/worker.(*row).test.func1"}
+	if c := newTaskConfig(row.options); c.attempt > 0 {
+		start["worker.task.attempt"] = int64(c.attempt)
+	}
+	row.wantTelemetry(b, start, "")
 }
 
 // wantTelemetry checks all that the task "load" left behind. start is what its
@@ -214,12 +327,22 @@ func (row *row) wantTelemetry(b *backend, start kv, stack string) {
 			"worker.task.name": "load", "worker.task.result": row.result,
 			"exception.type": row.errorType, "exception.message": row.message,
 		}
+		if n, ok := start["worker.task.attempt"]; ok {
+			logged["worker.task.attempt"] = n
+		}
+		if row.retryable != "" {
+			s.Attributes["worker.task.error.retryable"] = row.retryable == "true"
+			logged["worker.task.error.retryable"] = row.retryable == "true"
+		}
 		if stack != "" {
 			exception["exception.stacktrace"] = stack
 			logged["exception.stacktrace"] = stack
 		}
 		s.Events = []event{{"exception", exception}}
 		log = []record{{slog.LevelError, "task failed", "load", logged}}
+		if row.result == "retry" {
+			log[0].Level, log[0].Message = slog.LevelWarn, "task attempt failed"
+		}
 	}
 	b.wantSpans(s)
 	b.wantLog(log...)
@@ -331,10 +454,7 @@ func TestRecoverPanics(t *testing.T) {
 	for name, p := range panics {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
-				b := newBackend(t, WithRecoverPanics(), WithFlush(func(context.Context) error {
-					t.Error("flushed before no crash")
-					return nil
-				}))
+				b := newFlushing(t, func(context.Context) error { t.Error("flushed before no crash"); return nil }, WithRecoverPanics())
 				err := b.runner.Run(t.Context(), "load", func(context.Context) error {
 					time.Sleep(took)
 					p.panic()
@@ -487,8 +607,8 @@ func TestJoinedEnds(t *testing.T) {
 	}
 }
 
-// A Goexit passes through every task on its goroutine, and is recorded once;
-// one that comes later is another one.
+// A Goexit passes through every task on its goroutine, and each records it; one of
+// another goroutine is an error, which is recorded once.
 func TestNestedGoexit(t *testing.T) {
 	b := newBackend(t)
 	exit := func(context.Context) error { runtime.Goexit(); return nil }
@@ -514,7 +634,7 @@ func TestNestedGoexit(t *testing.T) {
 	for _, s := range b.ended() {
 		events = append(events, len(s.Events))
 	}
-	wantEqual(t, "events", events, []int{1, 0, 1, 1, 1, 0})
+	wantEqual(t, "events", events, []int{1, 1, 1, 1, 1, 0})
 }
 
 // The context may be done before the task starts.

@@ -1,16 +1,26 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
+	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
+)
+
+const (
+	// flushTimeout is how long a panic may be flushed, in all tasks that it leaves.
+	flushTimeout = 2 * time.Second
+	// flushPause is how long a runner does not flush again.
+	flushPause = 10 * time.Second
 )
 
 // end, deferred, ends a task whose function was called on the goroutine of its
@@ -23,9 +33,13 @@ func (t *task) end(err *error) {
 		return
 	}
 	v := recover()
-	if v == nil && exiting() {
-		t.exited(exitOf(goroutine()))
+	if v == nil && instrument.Unwinding() == instrument.Exited {
+		t.exited(nil)
 		return
+	}
+	if aborts(v) {
+		t.aborted()
+		panic(v)
 	}
 	p, until := t.panicked(v)
 	if t.runner.config.recoverPanics {
@@ -37,25 +51,30 @@ func (t *task) end(err *error) {
 }
 
 // endAsync, deferred, ends a task on a goroutine of its own, and in its group if
-// it has one. A panic that is to go on is left in raise, for whoever waits for
-// the task.
-func (t *task) endAsync(err *error, raise **errs.PanicError, g *Group) {
+// it has one. The value of a panic that is to go on is left in raise, for whoever
+// waits for the task.
+func (t *task) endAsync(err *error, raise *any, g *Group) {
+	// Deferred, since a method of the error may end the goroutine.
+	defer func() { g.end(*err, *raise) }()
 	if t.returned {
 		*err = t.complete(*err)
-		g.end(*err, nil)
 		return
 	}
 	v := recover()
-	if v == nil && exiting() {
-		t.exited(ErrGoexit)
+	if v == nil && instrument.Unwinding() == instrument.Exited {
 		*err = ErrGoexit
-		g.end(ErrGoexit, nil)
+		t.exited(ErrGoexit)
+		return
+	}
+	*err = ErrGoexit // if a method of the panic's value ends the goroutine
+	if aborts(v) {
+		t.aborted()
+		*err, *raise = http.ErrAbortHandler, v
 		return
 	}
 	p, until := t.panicked(v)
 	*err = p
 	if t.runner.config.recoverPanics {
-		g.end(p, nil)
 		return
 	}
 	*raise = p
@@ -64,52 +83,31 @@ func (t *task) endAsync(err *error, raise **errs.PanicError, g *Group) {
 	t.flush(until)
 }
 
-// exiting tells runtime.Goexit from panic(nil) in a deferred function that
-// recovered nothing. With GODEBUG=panicnil=1 the latter recovers as nil.
-func exiting() bool {
-	pcs := make([]uintptr, 32)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
-	for {
-		f, more := frames.Next()
-		switch f.Function {
-		case "runtime.Goexit":
-			return true
-		case "runtime.gopanic":
-			return false
-		}
-		if !more {
-			return true
-		}
-	}
-}
+// aborts reports whether a panic does no more than end the response of an HTTP
+// server.
+func aborts(v any) bool { return v == any(http.ErrAbortHandler) }
 
-// exitOf stands for the Goexit of a goroutine among the errors that a task has
-// reported: that of a task on the same goroutine arrives as a Goexit, and not as
-// an error.
-type exitOf string
-
-func (exitOf) Error() string { return "worker: goroutine is exiting" }
-
-// goroutine returns what tells this goroutine from all others, ever.
-func goroutine() string {
-	buf := make([]byte, 64)
-	buf = buf[:runtime.Stack(buf, false)] // goroutine 1 [running]:
-	id, _, _ := bytes.Cut(bytes.TrimPrefix(buf, []byte("goroutine ")), []byte(" "))
-	return string(id)
+// aborted records that the function panicked with http.ErrAbortHandler.
+func (t *task) aborted() {
+	t.finish(&outcome{result: cancellation, cause: http.ErrAbortHandler})
 }
 
 // exited records that the function called runtime.Goexit. arrives is what the
 // tasks around it see of that.
 func (t *task) exited(arrives error) {
-	t.finish(&outcome{result: failure, err: ErrGoexit, errorType: typeGoexit, known: exitOf(goroutine()), arrives: arrives})
+	o := outcome{result: failure, err: ErrGoexit, errorType: typeGoexit, arrives: arrives}
+	if t.options.another() {
+		o.result = retry
+	}
+	t.finish(&o)
 }
 
-// panicked records that the function panicked with v. It returns until when the
-// panic may be flushed.
+// panicked records that the function panicked with v. It returns until when that may
+// be flushed, if the panic goes on.
 func (t *task) panicked(v any) (p *errs.PanicError, flushUntil time.Time) {
-	flushUntil, passing := t.notes.Load().panic(v)
-	if passing = passing && passed(); !passing {
-		flushUntil = time.Now().Add(flushTimeout)
+	within := t.notes.Load()
+	if !t.runner.config.recoverPanics {
+		flushUntil = t.runner.flushUntil(within)
 	}
 	p, ok := v.(*errs.PanicError) // raised again by whoever waited for a task
 	if !ok {
@@ -117,7 +115,7 @@ func (t *task) panicked(v any) (p *errs.PanicError, flushUntil time.Time) {
 	}
 	t.finish(&outcome{
 		result: panicked, err: p, errorType: panicType(p),
-		known: p, arrives: p, passing: passing, flushUntil: flushUntil,
+		known: p, arrives: p, passing: within.panic(v) && passed(), flushUntil: flushUntil,
 	})
 	return p, flushUntil
 }
@@ -147,36 +145,76 @@ func passed() bool {
 // panicType returns the error.type of a panic.
 func panicType(p *errs.PanicError) (s string) {
 	s = semconv.ErrorTypeOther.Value.AsString()
-	defer guard("classifying a panic")
+	defer scope.Guard("a panic's value")
 	if class := errs.Classify(p); class.Type != "" {
 		s = class.Type
 	}
 	return s
 }
 
+// flushUntil returns until when a panic may be flushed that leaves a task. It
+// shares the time of one that was flushed within that task: it may be the same.
+func (r *Runner) flushUntil(within *notes) time.Time {
+	now := time.Now()
+	if until := within.flushed(); now.Before(until.Add(flushPause - flushTimeout)) {
+		return until
+	}
+	reading := int64(r.config.clock()) + 1
+	last := r.lastFlush.Load()
+	if last != 0 && reading-last < int64(flushPause) || !r.lastFlush.CompareAndSwap(last, reading) {
+		return time.Time{}
+	}
+	return now.Add(flushTimeout)
+}
+
 // errFlushTimeout says that a flush is left to itself.
 var errFlushTimeout = errors.New("worker: the flush before a panic has not returned in time")
 
-// flush calls the runner's flush, and waits for it until then. The tasks that one
-// panic passes share that time.
+// flush has the providers export what they hold, and waits for it until then.
 func (t *task) flush(until time.Time) {
-	f := t.runner.config.flush
-	if f == nil || !time.Now().Before(until) {
+	if !time.Now().Before(until) {
 		return
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(t.context()), until)
+	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
+	var flushes sync.WaitGroup
+	for _, f := range t.runner.flushers() {
+		flushes.Go(func() {
+			defer scope.Guard("a flush")
+			if err := f.ForceFlush(ctx); err != nil {
+				instrument.Handle(fmt.Errorf("worker: flushing before a panic: %w", err))
+			}
+		})
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer guard("flushing")
-		if err := f(ctx); err != nil {
-			handle(fmt.Errorf("worker: flushing before a panic: %w", err))
-		}
+		flushes.Wait()
 	}()
 	select {
 	case <-done:
 	case <-ctx.Done():
-		handle(errFlushTimeout)
+		instrument.Handle(errFlushTimeout)
 	}
+}
+
+// flusher is a provider, or a handler, that exports what it holds when it is asked
+// to, as those of the SDK do.
+type flusher interface{ ForceFlush(context.Context) error }
+
+// flushers returns where the runner's telemetry may wait for its export.
+func (r *Runner) flushers() (out []flusher) {
+	var traces, metrics any = otel.GetTracerProvider(), otel.GetMeterProvider()
+	if p := r.config.tracerProvider; p != nil {
+		traces = p
+	}
+	if p := r.config.meterProvider; p != nil {
+		metrics = p
+	}
+	for _, p := range []any{traces, metrics, r.logger().Handler(), otel.GetLoggerProvider()} {
+		if f, ok := p.(flusher); ok {
+			out = append(out, f)
+		}
+	}
+	return out
 }

@@ -169,7 +169,7 @@ func (t *task) current() Report {
 
 // spanContext returns that of the task's span.
 func (t *task) spanContext() (sc trace.SpanContext) {
-	defer guard("looking at a span")
+	defer scope.Guard("the span")
 	return t.span.SpanContext()
 }
 
@@ -181,10 +181,11 @@ func (t *task) age() time.Duration { return t.runner.config.clock() - t.started 
 func (t *task) report() Report {
 	c := t.runner.config
 	r := Report{
-		Name:    t.label(),
-		ID:      valid(t.options.id),
-		Attempt: max(0, t.options.attempt),
-		Start:   c.now().Add(t.started - c.clock()),
+		Name:        t.label(),
+		ID:          valid(t.options.id),
+		Attempt:     max(0, t.options.attempt),
+		MaxAttempts: max(0, t.options.attempts),
+		Start:       c.now().Add(t.started - c.clock()),
 	}
 	if n := t.notes.Load(); n != nil {
 		r.Done, r.Total = n.done.Load(), n.total.Load()

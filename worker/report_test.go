@@ -240,7 +240,7 @@ func TestWatchHostile(t *testing.T) {
 		if len(told) != 2 || told[1].Name != "load" || told[1].DB.Statements[0].Summary != "SELECT a" {
 			t.Errorf("%v", told)
 		}
-		fault := "worker: panic while calling a function given to Watch: panic (string)"
+		fault := "worker: a function given to Watch panicked with a string"
 		faults.want(t, fault, fault)
 		if other.watchers.Load() != nil {
 			t.Error("somebody still watches")

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -11,11 +10,9 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/metric"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // exceptionSignals is the variable of the OpenTelemetry conventions for
@@ -38,8 +35,9 @@ type Runner struct {
 	undeclared sync.Map // the labels that were reported, at most maxUndeclared
 	reported   atomic.Int64
 
-	watchers atomic.Pointer[watchers] // nil if nobody watches
-	lookout  lookout                  // see WithStillRunning
+	watchers  atomic.Pointer[watchers] // nil if nobody watches
+	lookout   lookout                  // see WithStillRunning
+	lastFlush atomic.Int64             // a reading of the clock, plus one; 0: there was none
 
 	draining atomic.Bool
 	drainMu  sync.Mutex
@@ -77,7 +75,8 @@ func newRunner(c *config) (*Runner, error) {
 	for _, k := range c.labels {
 		r.labels[k] = true
 	}
-	errTracer := r.newTracer()
+	var errTracer error
+	r.tracer, errTracer = scope.Tracer(c.tracerProvider)
 	group, errMeter := r.newMeter()
 	r.names = newNames(c.maxTaskNames, group)
 	for _, s := range c.schedules {
@@ -87,47 +86,19 @@ func newRunner(c *config) (*Runner, error) {
 	return r, errors.Join(errTracer, errMeter)
 }
 
-func (r *Runner) newTracer() (err error) {
-	r.tracer = tracenoop.Tracer{}
-	defer recoverTo(&err, "making a tracer")
-	p := r.config.tracerProvider
-	if p == nil {
-		p = otel.GetTracerProvider()
-	}
-	t := p.Tracer(scopeName, trace.WithInstrumentationVersion(Version), trace.WithSchemaURL(semconv.SchemaURL))
-	if t == nil {
-		return errors.New("worker: the tracer provider returned no tracer")
-	}
-	r.tracer = t
-	return nil
-}
-
-func (r *Runner) newMeter() (group *gaugeGroup, err error) {
-	r.instruments, _ = newInstruments(metricnoop.Meter{})
-	r.leaveGauges = func() error { return nil }
-	group = newGaugeGroup(nil, r.config)
-	defer recoverTo(&err, "making instruments")
+// newMeter makes the instruments, and returns the state of the observable ones.
+func (r *Runner) newMeter() (*gaugeGroup, error) {
 	p := r.config.meterProvider
 	global := otel.GetMeterProvider()
+	isGlobal := p == nil || same(p, global)
 	if p == nil {
 		p = global
 	}
-	m := p.Meter(scopeName, metric.WithInstrumentationVersion(Version), metric.WithSchemaURL(semconv.SchemaURL))
-	if m == nil {
-		return group, errors.New("worker: the meter provider returned no meter")
-	}
-	in, err1 := newInstruments(m)
-	r.instruments = in
-	joined, leave, err2 := joinGauges(r.config, p, m, r.config.meterProvider == nil || same(p, global))
+	m := scope.Meter(p)
+	r.instruments = newInstruments(m)
+	group, leave, err := joinGauges(r.config, p, m.Meter, isGlobal)
 	r.leaveGauges = leave
-	return joined, errors.Join(err1, err2)
-}
-
-// recoverTo, deferred, turns the panic of a provider into an error.
-func recoverTo(err *error, doing string) {
-	if v := recover(); v != nil {
-		*err = fmt.Errorf("worker: panic while %s: %v", doing, v)
-	}
+	return group, errors.Join(m.Err(), err)
 }
 
 func exceptionsAsLogsOnly(value string) bool {
@@ -207,9 +178,7 @@ func Default() *Runner {
 		return r
 	}
 	r, err := newRunner(newConfig(nil))
-	if err != nil {
-		handle(err)
-	}
+	instrument.Handle(err)
 	defaultRunner.Store(r)
 	return r
 }

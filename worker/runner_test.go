@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,8 +73,8 @@ func TestNewMistakes(t *testing.T) {
 		"worker: the schedule of \"x\uFFFD\": 0s is not positive": WithSchedule("x\xff", 0),
 		`worker: "a\xff" cannot be a label`:                       WithLabelKeys("a\xff"),
 		"meter provider: broken":                                  WithMeterProvider(brokenMeters{}),
-		"worker: panic while making instruments: no meters today": WithMeterProvider(panicking{}),
-		"worker: panic while making a tracer: no tracers today":   WithTracerProvider(panicking{}),
+		"worker: the meter provider panicked with a string":       WithMeterProvider(panicking{}),
+		"worker: the tracer provider panicked with a string":      WithTracerProvider(panicking{}),
 		"worker: the meter provider returned no meter":            WithMeterProvider(nilProvider{}),
 		"worker: the tracer provider returned no tracer":          WithTracerProvider(nilProvider{}),
 		"worker: the meter returned no registration":              WithMeterProvider(noRegistrations{}),
@@ -224,19 +223,19 @@ func TestTelemetryFails(t *testing.T) {
 		task []TaskOption
 		want []string
 	}{
-		"tracer":  {opt: []Option{WithTracerProvider(panicking{later: true})}, want: []string{"panic while starting a span"}},
-		"span":    {opt: []Option{WithTracerProvider(panicking{later: true, spans: true})}, want: []string{"panic while describing a task", "panic while ending a span"}},
-		"metrics": {opt: []Option{WithMeterProvider(panicking{later: true})}, want: []string{"panic while recording metrics"}},
-		"log":     {opt: []Option{WithLogger(slog.New(panickingLog{}))}, want: []string{"panic while logging"}},
+		"tracer":  {opt: []Option{WithTracerProvider(panicking{later: true})}, want: []string{"the tracer panicked"}},
+		"span":    {opt: []Option{WithTracerProvider(panicking{later: true, spans: true})}, want: []string{"the span panicked", "the span panicked"}},
+		"metrics": {opt: []Option{WithMeterProvider(panicking{later: true})}, want: []string{"an instrument panicked"}},
+		"log":     {opt: []Option{WithLogger(slog.New(panickingLog{}))}, want: []string{"the log handler panicked"}},
 		"log's error": {
 			opt: []Option{WithLogger(slog.New(failingLog{}))}, want: []string{"meter provider: broken"},
 		},
 		"error text": {
-			opt: []Option{WithErrorText(func(error) string { panic("text") })}, want: []string{"panic while making the text of an error"},
+			opt: []Option{WithErrorText(func(error) string { panic("text") })}, want: []string{"the text of an error panicked"},
 		},
 		"queue": {
 			opt: []Option{WithMeterProvider(panicking{later: true})}, task: []TaskOption{WithEnqueuedAt(time.Now())},
-			want: []string{"metrics", "metrics"},
+			want: []string{"an instrument", "an instrument"},
 		},
 		"nil option": {task: []TaskOption{nil}},
 	} {
@@ -615,21 +614,6 @@ func TestErrorHandlerRunsTasks(t *testing.T) {
 	}
 }
 
-// What the contract promises is first on a span whose attributes are limited.
-func TestOwnAttributesFirst(t *testing.T) {
-	b := newBackend(t)
-	var many []attribute.KeyValue
-	for i := range 200 {
-		many = append(many, attribute.Int(fmt.Sprint("k", i), i))
-	}
-	many[0] = keyTaskID.String("theirs")
-	_ = b.runner.Run(t.Context(), "load", nothing, WithAttributes(many...), WithID("7"), WithAttempt(2))
-	got := b.ended()[0].Attributes
-	if got["worker.task.name"] != "load" || got["worker.task.id"] != "7" || got["worker.task.attempt"] == nil || got["code.function.name"] == nil {
-		t.Errorf("%v", got)
-	}
-}
-
 // Nothing that a driver quotes, and no field that is not on the list, gets out.
 func TestSecrets(t *testing.T) {
 	const canary = "12345" // in the text of every sqlState
@@ -696,129 +680,12 @@ func TestDefaultLogger(t *testing.T) {
 	b.wantLog(typedRecord("load"))
 }
 
-// The source of a log record is the function of the task.
-func TestLogSource(t *testing.T) {
-	var text strings.Builder
-	b := newBackend(t, WithLogger(slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{AddSource: true}))))
-	_ = b.runner.Run(t.Context(), "load", fails)
-	if !strings.Contains(text.String(), "runner_test.go:") {
-		t.Error(text.String())
-	}
-}
-
 // A record that the handler does not want is not made.
 func TestLogLevel(t *testing.T) {
 	b := newBackend(t)
 	b.log.level = slog.LevelError + 1
 	_ = b.runner.Run(t.Context(), "load", fails)
 	b.wantLog()
-}
-
-func TestFlush(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		var b *backend
-		flushed := 0
-		b = newBackend(t, WithFlush(func(ctx context.Context) error {
-			flushed++
-			if len(b.spans.Ended()) != flushed {
-				t.Error("the span has not ended")
-			}
-			if got := b.collect()["worker.task.active"].Data.(metricdata.Sum[int64]).DataPoints[0].Value; got != 0 {
-				t.Error("the metrics are not recorded")
-			}
-			if d, ok := ctx.Deadline(); !ok || time.Until(d) != flushTimeout || ctx.Err() != nil {
-				t.Errorf("deadline %v", d)
-			}
-			return nil
-		}))
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		for range 2 {
-			if v := caught(func() {
-				_ = b.runner.Run(ctx, "load", func(context.Context) error { panic("task") })
-			}); v != "task" {
-				t.Errorf("panicked with %v", v)
-			}
-		}
-		if flushed != 2 {
-			t.Errorf("flushed %d times", flushed)
-		}
-		_ = b.runner.Run(ctx, "load", func(context.Context) error { flushed++; return errBoom })
-		if flushed != 3 {
-			t.Error("flushed without a panic")
-		}
-	})
-}
-
-// One panic waits for one flush's time, however many tasks it passes.
-func TestFlushNested(t *testing.T) {
-	for want, takes := range map[int64]time.Duration{1: time.Hour, 3: time.Second} {
-		inBubble(t, func(t *testing.T) {
-			_ = recordFaults(t)
-			var flushed atomic.Int64
-			b := newBackend(t, WithFlush(func(context.Context) error { flushed.Add(1); time.Sleep(takes); return nil }))
-			start := time.Now()
-			caught(func() {
-				_ = b.runner.Run(t.Context(), "outermost", func(ctx context.Context) error {
-					return b.runner.Run(ctx, "outer", func(ctx context.Context) error {
-						return b.runner.Run(ctx, "inner", func(context.Context) error { panic("task") })
-					})
-				})
-			})
-			if d := time.Since(start); flushed.Load() != want || d != min(flushTimeout, 3*takes) {
-				t.Errorf("flushed %d times in %v", flushed.Load(), d)
-			}
-			time.Sleep(2 * time.Hour)
-		})
-	}
-}
-
-// The tasks of a group hear of a panic before it is flushed.
-func TestFlushInGroup(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		_ = recordFaults(t)
-		b := newBackend(t, WithFlush(func(ctx context.Context) error { <-ctx.Done(); return nil }))
-		start := time.Now()
-		g, ctx := NewGroup(t.Context())
-		g.Go("panics", func(context.Context) error { panic("task") }, WithRunner(b.runner))
-		<-ctx.Done()
-		if d := time.Since(start); d != 0 {
-			t.Errorf("the context was cancelled after %v", d)
-		}
-		caught(func() { _ = g.Wait() })
-	})
-}
-
-// A flush that fails, panics or hangs does not keep the panic.
-func TestFlushFails(t *testing.T) {
-	for name, tc := range map[string]struct {
-		flush func(context.Context) error
-		want  []string
-		takes time.Duration
-	}{
-		"fails":         {func(context.Context) error { return errBoom }, []string{"flushing before a panic: boom"}, 0},
-		"panics":        {func(context.Context) error { panic("flush") }, []string{"panic while flushing"}, 0},
-		"hangs":         {func(context.Context) error { time.Sleep(time.Hour); return nil }, []string{"not returned in time"}, flushTimeout},
-		"waits in vain": {func(ctx context.Context) error { <-ctx.Done(); time.Sleep(1); return ctx.Err() }, []string{"not returned in time", "deadline"}, flushTimeout},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
-				f := recordFaults(t)
-				b := newBackend(t, WithFlush(tc.flush))
-				start := time.Now()
-				if v := caught(func() {
-					_ = b.runner.Run(t.Context(), "load", func(context.Context) error { panic("task") })
-				}); v != "task" {
-					t.Errorf("panicked with %v", v)
-				}
-				if d := time.Since(start); d != tc.takes {
-					t.Errorf("took %v", d)
-				}
-				time.Sleep(2 * time.Hour)
-				f.want(t, tc.want...)
-			})
-		})
-	}
 }
 
 // What the ledger came to is on the span and in the metrics, of nested tasks in

@@ -95,7 +95,7 @@ func (t *task) logStillRunning() {
 	if t.phase.Load() != phaseRunning {
 		return
 	}
-	defer guard("reporting a task that is still running")
+	defer scope.Guard("the log handler")
 	r := t.current()
 	kv := make([]attribute.KeyValue, 0, 8)
 	kv = append(kv, keyTaskAge.Float64(r.Duration.Seconds()))

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -34,8 +33,9 @@ type task struct {
 
 	phase atomic.Uint32 // what is safe to read while it runs
 
-	// returned says that the function returned, and did not panic or exit.
-	returned bool
+	// returned says that the function returned, and did not panic or exit; async
+	// that it runs on a goroutine of its own, and pc is who started that.
+	returned, async bool
 
 	notes  atomic.Pointer[notes] // nil until there are any
 	ledger ledger.Ledger         // and the context of the task
@@ -53,6 +53,10 @@ type timedSpan interface {
 	StartTime() time.Time
 	EndTime() time.Time
 }
+
+// maxStartAttributes is how many of the attributes that options add a span has from
+// its start on. It gets the others at its end, after its result.
+const maxStartAttributes = 16
 
 // noSpan stands in where a tracer failed. It must not be the span in the task's
 // context, which is another one's to end.
@@ -88,15 +92,30 @@ func begin(ctx context.Context, r *Runner, taskName string, pc uintptr, c *taskC
 	if !r.admit(t) {
 		return nil, ErrDraining
 	}
-	t.ledger.Bind(t.startSpan(ctx))
-	t.phase.Store(phaseRunning)
-	if d := r.config.stillRunning; d > 0 {
-		r.lookout.arm(t.started + d)
-	}
-	if !c.enqueuedAt.IsZero() {
-		t.measureQueue()
-	}
+	t.start(ctx)
 	return t, nil
+}
+
+// start starts the span. A function of an option that ends its goroutine ends the
+// task.
+func (t *task) start(ctx context.Context) {
+	started := false
+	defer func() {
+		t.ledger.Bind(ctx)
+		if !started {
+			t.exited(nil)
+			return
+		}
+		t.phase.Store(phaseRunning)
+		if d := t.runner.config.stillRunning; d > 0 {
+			t.runner.lookout.arm(t.started + d)
+		}
+		if !t.options.enqueuedAt.IsZero() {
+			t.measureQueue()
+		}
+	}()
+	ctx = t.startSpan(ctx)
+	started = true
 }
 
 // label returns the name of the task as the span has it.
@@ -108,19 +127,22 @@ func (t *task) context() context.Context { return t.ledger.Context() }
 // startSpan returns the context of the span.
 func (t *task) startSpan(ctx context.Context) (out context.Context) {
 	out = ctx
-	defer guard("starting a span")
+	defer scope.Guard("the tracer")
 	var opts []trace.SpanStartOption
 	if t.options.plain() {
-		opts = t.name.startOptions(t.label(), t.pc)
+		opts = t.name.startOptions(t.label(), t.pc).opts
 	} else {
 		ctx, opts = t.spanOptions(ctx)
 	}
-	ctx, span := t.runner.tracer.Start(ctx, t.label(), opts...)
+	with, span := t.runner.tracer.Start(ctx, t.label(), opts...)
 	if span != nil {
 		t.span = span
 	}
-	if ctx != nil {
-		out = ctx
+	switch {
+	case with != nil:
+		out = with
+	case span != nil:
+		out = trace.ContextWithSpan(ctx, span)
 	}
 	return out
 }
@@ -130,8 +152,7 @@ func (t *task) startSpan(ctx context.Context) (out context.Context) {
 func (t *task) spanOptions(ctx context.Context) (context.Context, []trace.SpanStartOption) {
 	c := t.options
 	kv := make([]attribute.KeyValue, 0, len(c.attributes)+len(c.labels)+2*len(c.inputs)+4)
-	// A span that has too many attributes drops the last ones.
-	kv = startAttributes(kv, t.label(), t.pc)
+	kv = append(kv, t.name.startOptions(t.label(), t.pc).kv...)
 	if c.id != "" {
 		kv = append(kv, keyTaskID.String(valid(c.id)))
 	}
@@ -148,6 +169,16 @@ func (t *task) spanOptions(ctx context.Context) (context.Context, []trace.SpanSt
 	kv = append(kv[:own], slices.DeleteFunc(kv[own:], func(a attribute.KeyValue) bool {
 		return slices.ContainsFunc(kv[:own], func(b attribute.KeyValue) bool { return a.Key == b.Key })
 	})...)
+	for i := range kv[own:] {
+		kv[own+i] = validAttribute(kv[own+i])
+	}
+	// A span that has too many attributes drops the last ones: what is ours comes
+	// before the rest.
+	if most := own + maxStartAttributes; len(kv) > most {
+		own := *c
+		kv, own.rest = kv[:most:most], kv[most:]
+		t.options = &own
+	}
 
 	opts := make([]trace.SpanStartOption, 0, 4)
 	opts = append(opts, trace.WithAttributes(kv...))
@@ -175,74 +206,88 @@ func (t *task) complete(err error) error {
 		t.finish(&succeeded)
 		return nil
 	}
-	o := t.judge(err)
-	t.finish(&o)
-	if o.result == skipped {
-		//nolint:errorlint // only the mark itself is taken off; what wraps it is the caller's
-		if s, ok := err.(*skipError); ok {
-			return s.err
-		}
-	}
-	return err
+	// Methods of the error may end the goroutine.
+	o := unjudged(err)
+	defer func() { t.finish(&o) }()
+	o = t.judge(err)
+	return unmarked(err)
 }
 
 // finish records how the task ended. The task counts as running until all of
 // it is recorded, so that whoever drains the runner can shut the providers down.
+//
+// All of it is deferred: a function of the application may end the goroutine.
 func (t *task) finish(o *outcome) {
-	end := t.runner.config.clock()
+	var (
+		a   account
+		opt []trace.SpanEndOption
+		end = t.runner.config.clock()
+		ws  = t.runner.watchers.Load()
+	)
 	defer t.runner.dismiss(t, o.result == success, end)
 	t.phase.Store(phaseEnded)
-	ws := t.runner.watchers.Load()
-	var a account
 	if ws != nil {
 		a.open = t.ledger.Snapshot()
 	}
+	defer func() {
+		d := t.measure(o, &a, end)
+		if ws != nil {
+			ws.tell(t, t.final(o, &a, d))
+		}
+	}()
+	defer func() { t.endSpan(opt) }()
 	t.closeLedger(&a)
-	t.endSpan(t.describe(o, &a))
-	d := t.measure(o, &a, end)
-	if ws != nil {
-		ws.tell(t, t.final(o, &a, d))
-	}
+	t.describe(o, &a, &opt)
 }
 
-// describe puts onto the span and into the log how the task ended. It returns
-// the options to end the span with.
-func (t *task) describe(o *outcome, a *account) (end []trace.SpanEndOption) {
-	defer guard("describing a task")
-	if o.err == nil && len(a.findings) == 0 && a.Operations == 0 && o.cause == nil {
+// describe puts onto the span and into the log how the task ended. It sets the
+// options to end the span with.
+func (t *task) describe(o *outcome, a *account, end *[]trace.SpanEndOption) {
+	defer scope.Guard("the span")
+	if o.err == nil && len(a.findings) == 0 && a.Operations == 0 && o.cause == nil && len(t.options.rest) == 0 {
 		t.span.SetAttributes(resultAttributes[o.result]...)
-		return nil
+		return
 	}
 	if o.err != nil || len(a.findings) > 0 {
 		// What follows takes time, which is not the task's.
-		end = t.endNow()
+		*end = t.endNow()
 	}
 	recording := t.span.IsRecording()
+	if recording {
+		t.setAttributes(o, a)
+	}
+	if o.err != nil {
+		// Deferred, since the handler may end the goroutine while it logs a finding.
+		defer t.reportError(o, recording)
+	}
 	for i := range a.findings {
 		t.reportFinding(&a.findings[i], recording)
 	}
-	if recording {
-		kv := make([]attribute.KeyValue, 0, 8)
-		kv = append(kv, resultAttributes[o.result]...)
-		if a.Operations > 0 {
-			kv = append(kv,
-				keyTaskDBOperations.Int64(a.Operations),
-				keyTaskDBDuration.Float64(a.Duration.Seconds()),
-				keyTaskDBRows.Int64(a.Rows),
-				keyTaskDBErrors.Int64(a.Errors))
-		}
-		if o.cause != nil {
-			kv = append(kv, keyTaskCancelCause.String(t.runner.text(o.cause, "")))
-		}
-		if o.errorType != "" {
-			kv = append(kv, semconv.ErrorTypeKey.String(o.errorType))
-		}
-		t.span.SetAttributes(kv...)
+}
+
+// setAttributes gives the span the attributes of its end: what is known without a
+// function of the application first.
+func (t *task) setAttributes(o *outcome, a *account) {
+	kv := make([]attribute.KeyValue, 0, 8)
+	kv = append(kv, resultAttributes[o.result]...)
+	if o.errorType != "" {
+		kv = append(kv, semconv.ErrorTypeKey.String(o.errorType))
 	}
-	if o.err != nil {
-		t.reportError(o, recording)
+	if a.Operations > 0 {
+		kv = append(kv,
+			keyTaskDBOperations.Int64(a.Operations),
+			keyTaskDBDuration.Float64(a.Duration.Seconds()),
+			keyTaskDBRows.Int64(a.Rows),
+			keyTaskDBErrors.Int64(a.Errors))
 	}
-	return end
+	if o.classified {
+		kv = append(kv, keyTaskRetryable.Bool(o.retryable))
+	}
+	t.span.SetAttributes(kv...)
+	defer func() { t.span.SetAttributes(t.options.rest...) }()
+	if o.cause != nil {
+		t.span.SetAttributes(keyTaskCancelCause.String(t.runner.causeText(o.cause)))
+	}
 }
 
 // endNow returns the options that end the span at this time.
@@ -256,7 +301,7 @@ func (t *task) endNow() []trace.SpanEndOption {
 }
 
 func (t *task) endSpan(opts []trace.SpanEndOption) {
-	defer guard("ending a span")
+	defer scope.Guard("the span")
 	t.span.End(opts...)
 }
 
@@ -264,7 +309,7 @@ func (t *task) endSpan(opts []trace.SpanEndOption) {
 // once the span has ended. It returns how long the task took.
 func (t *task) measure(o *outcome, a *account, end time.Duration) (d time.Duration) {
 	d = end - t.started
-	defer guard("recording metrics")
+	defer scope.Guard("an instrument")
 	if s, ok := t.span.(timedSpan); ok {
 		if end := s.EndTime(); !end.IsZero() {
 			d = end.Sub(s.StartTime())
@@ -285,7 +330,7 @@ func (t *task) measure(o *outcome, a *account, end time.Duration) (d time.Durati
 
 // measureQueue records how long the task waited in its queue.
 func (t *task) measureQueue() {
-	defer guard("recording metrics")
+	defer scope.Guard("an instrument")
 	started := t.runner.config.now()
 	if s, ok := t.span.(timedSpan); ok {
 		started = s.StartTime()
@@ -293,6 +338,3 @@ func (t *task) measureQueue() {
 	d := max(0, started.Sub(t.options.enqueuedAt))
 	t.runner.instruments.queueDuration.Record(t.context(), d.Seconds(), t.name.record...)
 }
-
-// setStatus marks the span as failed.
-func (t *task) setStatus(text string) { t.span.SetStatus(codes.Error, text) }

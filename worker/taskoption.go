@@ -23,6 +23,7 @@ type taskConfig struct {
 	runner     *Runner
 	id         string
 	attempt    int
+	attempts   int // at most; 0: not known
 	enqueuedAt time.Time
 	kind       trace.SpanKind
 	newRoot    bool
@@ -32,6 +33,7 @@ type taskConfig struct {
 	inputs     []any
 	origin     *origin
 	shared     []func(*ledger.Limits)
+	rest       []attribute.KeyValue // of one task: what its span gets at its end
 }
 
 var noTaskConfig = new(taskConfig)
@@ -86,6 +88,16 @@ func WithAttempt(n int) TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.attempt = n })
 }
 
+// WithMaxAttempts says how often the task is tried at most. A failure or a timeout
+// of an earlier attempt ([WithAttempt]) has the result retry, and is logged at
+// WARN instead of ERROR; see [Permanent]. Less than one is left out.
+func WithMaxAttempts(m int) TaskOption {
+	return taskOptionFunc(func(c *taskConfig) { c.attempts = m })
+}
+
+// another reports whether there will be another attempt if this one fails.
+func (c *taskConfig) another() bool { return c.attempt > 0 && c.attempt < c.attempts }
+
 // WithEnqueuedAt says when the task was put into its queue. The time until it
 // started is recorded as worker.task.queue.duration, in seconds; clocks that
 // disagree make it zero, never negative. A zero time is left out.
@@ -115,7 +127,8 @@ func WithDetached() TaskOption {
 }
 
 // WithAttributes adds attributes to the task's span, from its start on, so that
-// samplers see them. The metrics do not have them; see [WithLabel].
+// samplers see them; of all that options add, those beyond 16 come at its end. The
+// metrics do not have them; see [WithLabel].
 func WithAttributes(kv ...attribute.KeyValue) TaskOption {
 	kv = slices.Clone(kv)
 	return taskOptionFunc(func(c *taskConfig) { c.attributes = append(c.attributes, kv...) })
@@ -125,7 +138,7 @@ func WithAttributes(kv ...attribute.KeyValue) TaskOption {
 // must have been declared with [WithLabelKeys]; one that was not is dropped, and
 // reported to otel.Handle once.
 func WithLabel(key, value string) TaskOption {
-	kv := attribute.String(key, valid(value))
+	kv := attribute.String(valid(key), valid(value))
 	return taskOptionFunc(func(c *taskConfig) { c.labels = append(c.labels, kv) })
 }
 

@@ -167,8 +167,8 @@ func (b *backend) ended() []span {
 		for _, l := range s.Links() {
 			o.Links = append(o.Links, name(l.SpanContext))
 		}
-		if scope := s.InstrumentationScope(); scope.Name != scopeName || scope.Version != Version || scope.SchemaURL == "" {
-			b.t.Errorf("span %s: scope %+v", s.Name(), scope)
+		if is := s.InstrumentationScope(); is.Name != scope.Name || is.Version != Version || is.SchemaURL != scope.SchemaURL {
+			b.t.Errorf("span %s: scope %+v", s.Name(), is)
 		}
 		out = append(out, o)
 	}
@@ -208,7 +208,7 @@ func (b *backend) collect() map[string]metricdata.Metrics {
 	}
 	out := make(map[string]metricdata.Metrics)
 	for _, sm := range rm.ScopeMetrics {
-		if sm.Scope.Name != scopeName || sm.Scope.Version != Version {
+		if sm.Scope.Name != scope.Name || sm.Scope.Version != Version {
 			b.t.Errorf("scope %+v", sm.Scope)
 		}
 		for _, m := range sm.Metrics {

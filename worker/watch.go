@@ -70,6 +70,6 @@ func (ws watchers) tell(t *task, r Report) {
 }
 
 func (w *watcher) called(ctx context.Context, r Report) {
-	defer guard("calling a function given to Watch")
+	defer scope.Guard("a function given to Watch")
 	w.tell(ctx, r)
 }

@@ -218,6 +218,8 @@ func (s *scenario) play() {
 		return rows.Err()
 	})
 	s.run("docs.failure", errAny, func(ctx context.Context) error { return s.exec(ctx, "INSERT INTO docs VALUES (?)", 1) })
+	s.run("docs.retry", errAny, func(ctx context.Context) error { return s.exec(ctx, "INSERT INTO docs VALUES (?)", 1) },
+		worker.WithID("8"), worker.WithAttempt(1), worker.WithMaxAttempts(2))
 	s.run("docs.syntax", errAny, func(ctx context.Context) error {
 		stmt, err := s.db.PrepareContext(ctx, "SELEC ?")
 		if err == nil {
