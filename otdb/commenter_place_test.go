@@ -1,14 +1,8 @@
 package otdb
 
 import (
-	"context"
-	"database/sql"
-	"fmt"
-	"reflect"
 	"strings"
 	"testing"
-
-	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
@@ -176,92 +170,3 @@ func FuzzComments(f *testing.F) {
 
 // words returns text without white space.
 func words(text string) string { return strings.Join(strings.Fields(text), "") }
-
-// SQLite has the texts of its columns and of its schema from the statement, and
-// its drivers run a text statement by statement: none of it may change.
-func TestSQLiteDoesNotNoticeComments(t *testing.T) {
-	for _, query := range []string{
-		"SELECT 1+1", "SELECT 1+1;", "SELECT id, id+1 FROM t", "SELECT 1 -- all;\n;", "SELECT id FROM t -- all;\n", "SELECT id FROM t -- all",
-		"SELECT id FROM t;\f", "SELECT id FROM t;\v\n", "SELECT id FROM t;\u00a0", "SELECT id /* all", "SELECT id+1 /* all */ FROM t",
-		"\ufeffSELECT id+1 FROM t", " \n\tSELECT id+1 FROM t", "-- x\nSELECT id+1 FROM t", "/* x */ SELECT id+1 FROM t",
-		"SELECT 1; SELECT 2+2", "; SELECT 1+1", ";;SELECT id+1 FROM t;;", "INSERT INTO t VALUES (9); SELECT id+0 FROM t",
-		"INSERT INTO t VALUES (9) RETURNING id+1", "VALUES (1), (2)", "WITH a AS (SELECT 1+1) SELECT * FROM a",
-		"PRAGMA user_version", "PRAGMA table_info(t)", "PRAGMA user_version = 4", "PRAGMA nothing",
-		"EXPLAIN SELECT 1", "EXPLAIN QUERY PLAN SELECT * FROM t", "BEGIN; INSERT INTO t VALUES (5); COMMIT", "SAVEPOINT a; RELEASE a",
-		"CREATE VIEW v AS SELECT 1+1 FROM t", "CREATE TABLE s (a INT, b TEXT) STRICT", "CREATE TABLE q AS SELECT 1+1",
-		"CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END", "CREATE INDEX i ON t (id)", "ALTER TABLE t ADD COLUMN z INT DEFAULT 3",
-		"DROP TABLE t; CREATE TABLE t (id INTEGER); SELECT 1+1", "VACUUM", "ANALYZE", "REINDEX",
-		"SELEC 1", "SELECT 'x", `SELECT "x`, "SELECT nothing FROM t", "SELECT (", "SELECT 1 'a' 2", "SELECT id\x00 FROM t", "SELECT '\xff'",
-	} {
-		bare, err := sql.Open("sqlite3", ":memory:")
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := sqliteOutcome(t, bare, query)
-		for _, mode := range []Comment{CommentStatic, CommentFull} {
-			db, err := Open("sqlite3", ":memory:", newRig(t).options(WithCommenter(mode, attribute.String("a", "b")))...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := sqliteOutcome(t, db, query); !reflect.DeepEqual(got, want) {
-				t.Errorf("%q\n%s\non the bare driver\n%s", query, strings.Join(got, "\n"), strings.Join(want, "\n"))
-			}
-		}
-	}
-}
-
-// sqliteOutcome runs query in an SQLite database in memory, as an exec, as a query and
-// prepared, and returns all that came of it. It closes the database.
-func sqliteOutcome(t *testing.T, db *sql.DB, query string) (lines []string) {
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	if _, err := db.Exec("CREATE TABLE t (id INTEGER); INSERT INTO t VALUES (1), (2)"); err != nil {
-		t.Fatal(err)
-	}
-	note := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
-	read := func(how string, rows *sql.Rows, err error) {
-		note("%s: %v", how, err)
-		if err != nil {
-			return
-		}
-		defer rows.Close()
-		columns, err := rows.Columns()
-		note("columns %q, %v", columns, err)
-		for rows.Next() {
-			values := make([]any, len(columns))
-			for i := range values {
-				values[i] = new(any)
-			}
-			err := rows.Scan(values...)
-			line := fmt.Sprint("row ", err)
-			for _, v := range values {
-				line += fmt.Sprintf(" %v", *v.(*any))
-			}
-			note("%s", line)
-		}
-		note("end %v", rows.Err())
-	}
-
-	ctx := context.Background()
-	rows, err := db.QueryContext(ctx, query)
-	read("query", rows, err)
-	if st, err := db.PrepareContext(ctx, query); err != nil {
-		note("prepare: %v", err)
-	} else {
-		rows, err := st.QueryContext(ctx)
-		read("prepared", rows, err)
-		if err := st.Close(); err != nil {
-			note("close: %v", err)
-		}
-	}
-	res, err := db.ExecContext(ctx, query)
-	note("exec: %v", err)
-	if err == nil {
-		n, err := res.RowsAffected()
-		id, idErr := res.LastInsertId()
-		note("%d rows, %v; id %d, %v", n, err, id, idErr)
-	}
-	rows, err = db.QueryContext(ctx, "SELECT name AS name, sql AS sql FROM sqlite_master")
-	read("schema", rows, err)
-	return lines
-}

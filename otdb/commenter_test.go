@@ -10,47 +10,47 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mattn/go-sqlite3"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/internal/ledger"
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 // listening is SQLite's driver with a record of the texts that it gets.
 type listening struct {
-	sqlite3.SQLiteDriver
+	shopDriver
 	texts []string
 }
 
 func (d *listening) Open(dsn string) (driver.Conn, error) {
-	c, err := d.SQLiteDriver.Open(dsn)
+	c, err := d.shopDriver.Open(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return &listeningConn{c.(*sqlite3.SQLiteConn), d}, nil
+	return &listeningConn{c.(*shopConn), d}, nil
 }
 
 type listeningConn struct {
-	*sqlite3.SQLiteConn
+	*shopConn
 	d *listening
 }
 
 func (c *listeningConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	c.d.texts = append(c.d.texts, query)
-	return c.SQLiteConn.ExecContext(ctx, query, args)
+	return c.shopConn.ExecContext(ctx, query, args)
 }
 
 func (c *listeningConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	c.d.texts = append(c.d.texts, query)
-	return c.SQLiteConn.QueryContext(ctx, query, args)
+	return c.shopConn.QueryContext(ctx, query, args)
 }
 
 func (c *listeningConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	c.d.texts = append(c.d.texts, "prepare "+query)
-	return c.SQLiteConn.PrepareContext(ctx, query)
+	return c.shopConn.PrepareContext(ctx, query)
 }
 
 // listen opens a database and returns what its driver gets.
@@ -139,7 +139,7 @@ func TestCommenter(t *testing.T) {
 			r := newRig(t)
 			db, texts := r.listen(test.opts...)
 			commented(t, test.ctx, db)
-			spans := r.spans()
+			spans := r.Spans()
 			if len(spans) != 5 {
 				t.Fatalf("%d spans", len(spans))
 			}
@@ -153,7 +153,7 @@ func TestCommenter(t *testing.T) {
 			for _, s := range spans {
 				for _, kv := range s.Attributes() {
 					if strings.Contains(kv.Value.String(), "/*") {
-						t.Errorf("the comment is recorded: %s", keyValue(kv))
+						t.Errorf("the comment is recorded: %s", oteltest.KeyValue(kv))
 					}
 				}
 			}
@@ -166,7 +166,7 @@ func TestCommenter(t *testing.T) {
 func TestCommenterWithoutSpan(t *testing.T) {
 	r := newRig(t)
 	db, texts := r.listen(WithCommenter(CommentFull), WithSpanFilter(func(context.Context, SpanInfo) bool { return false }))
-	ctx, task := r.start("task")
+	ctx, task := r.Start("task")
 	defer task.End()
 	if _, err := db.ExecContext(ctx, "DELETE FROM otdb_users"); err != nil {
 		t.Fatal(err)
@@ -189,95 +189,6 @@ func TestCommentFormat(t *testing.T) {
 	if err != nil || value != "4'?*/ü\x00 +:$1@%" {
 		t.Errorf("value %q, %v", value, err)
 	}
-}
-
-// pgx prepares and caches the texts of all queries, and of execs with
-// arguments: a text that is never the same twice would fill its cache.
-func TestCommenterSparesTheCacheOfPgx(t *testing.T) {
-	b := newBackend(t)
-	r := newRig(t)
-	db := r.open("pgx", b.dsn(""), WithCommenter(CommentFull, attribute.String("application", "shop")), WithPropagator(propagation.TraceContext{}))
-	db.SetMaxOpenConns(1)
-	task := ledger.NewContext(context.Background(), ledger.New(nil, "orders"))
-	if err := db.PingContext(task); err != nil {
-		t.Fatal(err)
-	}
-	b.takeTexts()
-	r.takeSpans()
-	for range 3 {
-		if _, err := db.ExecContext(task, pgUpdate); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const static = " /*application='shop',task='orders'*/"
-	var want []string
-	for _, s := range r.takeSpans() {
-		want = append(want, "query: "+pgUpdate+" /*application='shop',task='orders',"+traceparent(s.SpanContext())+"*/")
-	}
-	wantTexts(t, b.takeTexts(), want...)
-
-	for i := range 3 {
-		if _, err := db.ExecContext(task, pgInsert, i, fmt.Sprint("canary", i)); err != nil {
-			t.Fatal(err)
-		}
-		var n int
-		if err := db.QueryRowContext(task, pgCount).Scan(&n); err != nil || n != 2 {
-			t.Fatal(n, err)
-		}
-		rows, err := db.QueryContext(task, pgSelect, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		readUsers(t, rows)
-	}
-	wantTexts(t, b.takeTexts(), "parse: "+pgInsert+static, "parse: "+pgCount+static, "parse: "+pgSelect+static) // once each
-
-	st, err := db.PrepareContext(task, pgNone)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer st.Close()
-	var email string
-	for range 2 {
-		if err := st.QueryRowContext(task, 404).Scan(&email); err != sql.ErrNoRows {
-			t.Fatal(err)
-		}
-	}
-	wantTexts(t, b.takeTexts(), "parse: "+pgNone+static)
-	for _, s := range r.spans() {
-		for _, kv := range s.Attributes() {
-			if strings.Contains(kv.Value.String(), "/*") {
-				t.Errorf("the comment is recorded: %s", keyValue(kv))
-			}
-		}
-	}
-	r.wantDurations()
-}
-
-// On a real server the comments are comments.
-func TestCommenterOnRealSystems(t *testing.T) {
-	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		ctx, task := r.start("task")
-		defer task.End()
-		res, err := db.ExecContext(ctx, s.update)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n, err := res.RowsAffected(); n != 2 || err != nil {
-			t.Errorf("%d rows affected, %v", n, err)
-		}
-		rows, err := db.QueryContext(ctx, s.query+";", 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if users := readUsers(t, rows); len(users) != 2 {
-			t.Errorf("read %v", users)
-		}
-		r.wantSpans(
-			span{name: "UPDATE otdb_users", parent: "task", start: conn.with(attrs{"db.query.summary": "UPDATE otdb_users", "db.query.text": s.updateText})},
-			span{name: "SELECT otdb_users", parent: "task", start: conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query + ";"})},
-		)
-	}, WithCommenter(CommentFull, shop...), WithPropagator(propagation.TraceContext{}))
 }
 
 // Baggage holds the application's values, and must not reach the server's logs.

@@ -8,7 +8,6 @@ import (
 	"log"
 	"slices"
 
-	"github.com/mattn/go-sqlite3"
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
@@ -107,7 +106,8 @@ func ExampleOpenDB() {
 	// of pgx or mysql.NewConnector, for example.
 	connector := connectorTo(":memory:")
 
-	db := otdb.OpenDB(connector, otdb.WithTracerProvider(provider("db.system.name", "db.namespace")), otdb.WithNamespace("orders"))
+	db := otdb.OpenDB(connector, otdb.WithTracerProvider(provider("db.system.name", "db.namespace")),
+		otdb.WithSystem("sqlite"), otdb.WithNamespace("orders"))
 	defer db.Close()
 
 	var n int
@@ -167,9 +167,13 @@ func ExampleRaw() {
 	}
 	defer conn.Close()
 
-	// What only this driver can do is a method of its own connection.
+	// What only this driver can do is a method of its own connection, which is a
+	// *sqlite3.SQLiteConn for mattn/go-sqlite3.
+	type sqliteConn interface {
+		RegisterFunc(name string, f any, pure bool) error
+	}
 	err = conn.Raw(func(c any) error {
-		return otdb.Raw(c).(*sqlite3.SQLiteConn).RegisterFunc("greet", func(name string) string { return "hello " + name }, true)
+		return otdb.Raw(c).(sqliteConn).RegisterFunc("greet", func(name string) string { return "hello " + name }, true)
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -230,10 +234,18 @@ func ExampleWithSpanFilter() {
 	// span: CREATE TABLE users
 }
 
-// connectorTo returns a connector of SQLite's driver.
+// connectorTo returns a connector of the driver that is registered as sqlite3.
 func connectorTo(dsn string) driver.Connector { return connector(dsn) }
 
 type connector string
 
 func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(string(c)) }
-func (connector) Driver() driver.Driver                          { return &sqlite3.SQLiteDriver{} }
+
+func (c connector) Driver() driver.Driver {
+	db, err := sql.Open("sqlite3", string(c))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	return db.Driver()
+}

@@ -92,7 +92,7 @@ func TestReadingsBehindTheReturn(t *testing.T) {
 		{"task", ledger.NewContext(t.Context(), ledger.New(nil, "orders.ship")), 22}, // two a row, before Close and behind it
 	} {
 		h, readings := new(hourly), 0
-		db := OpenDB(h, WithOperations(0), WithTracerProvider(newRig(t).tp), WithSpanUntilReturn(), withClock(func() time.Duration {
+		db := OpenDB(h, WithOperations(0), WithTracerProvider(newRig(t).TracerProvider), WithSpanUntilReturn(), withClock(func() time.Duration {
 			readings++
 			return h.clock()
 		}))

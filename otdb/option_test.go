@@ -65,7 +65,7 @@ func TestMistakesAreReturned(t *testing.T) {
 		}
 		stop()
 		_ = db.Close()
-		r.wantHandled()
+		r.WantHandled()
 	}
 	_, err := Open("sqlite3", ":memory:", nil, WithMaxSummaries(0), WithSystem("sqlite"))
 	if want := "otdb: a nil Option\notdb: WithMaxSummaries: 0 is not positive"; err == nil || err.Error() != want {
@@ -80,23 +80,23 @@ func TestMistakesAreReported(t *testing.T) {
 		bare := sqliteConnector(t, ":memory:")
 
 		db := OpenDB(bare, opts...)
-		r.wantHandled(m.text)
+		r.WantHandled(m.text)
 		if err := db.PingContext(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(r.takeSpans()); n != 1 {
+		if n := len(r.TakeSpans()); n != 1 {
 			t.Errorf("%s: %d spans of OpenDB", m.text, n)
 		}
 
 		db = sql.OpenDB(WrapConnector(bare, opts...))
-		r.wantHandled(m.text)
+		r.WantHandled(m.text)
 		_ = db.Close()
 
 		wrapped := WrapDriver(bare.Driver(), opts...)
-		r.wantHandled(m.text) // once, not at every connection
+		r.WantHandled(m.text) // once, not at every connection
 		for range 2 {
 			c, err := wrapped.Open(":memory:")
 			if err != nil {
@@ -106,7 +106,7 @@ func TestMistakesAreReported(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		r.wantHandled()
+		r.WantHandled()
 	}
 }
 
@@ -116,11 +116,11 @@ func TestNilOptionsAreDefaults(t *testing.T) {
 	db := r.open("sqlite3", sqliteFile(t), WithQueryParameters(nil), WithSpanFilter(nil), WithErrorText(nil),
 		WithPropagator(nil), WithAttributes(), WithNamespace(""), WithServer("", 0), WithPoolName(""))
 	script(t, context.Background(), db)
-	if n := len(r.spans()); n != 4 {
+	if n := len(r.Spans()); n != 4 {
 		t.Errorf("%d spans", n)
 	}
 	r.wantDurations()
-	r.wantNothingOf("canary")
+	r.WantNothingOf("canary")
 }
 
 func TestTargetAndAttributes(t *testing.T) {
@@ -152,8 +152,8 @@ func TestTargetAndAttributes(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.wantSpans(
-				span{name: "CONNECT", start: test.conn.with(attrs{"db.operation.name": "CONNECT"})},
-				span{name: "DELETE otdb_users", start: test.conn.with(attrs{
+				span{name: "CONNECT", start: test.conn.With(attrs{"db.operation.name": "CONNECT"})},
+				span{name: "DELETE otdb_users", start: test.conn.With(attrs{
 					"db.query.summary": "DELETE otdb_users", "db.query.text": "DELETE FROM otdb_users",
 				})},
 			)
@@ -170,8 +170,8 @@ func TestSpanIsNamedAfterTheSystemWithoutSummary(t *testing.T) {
 	}
 	conn := attrs{"db.system.name": "sqlite"}
 	r.wantSpans(
-		span{name: "CONNECT", start: conn.with(attrs{"db.operation.name": "CONNECT"})},
-		span{name: "sqlite", start: conn.with(attrs{"db.query.text": ""})},
+		span{name: "CONNECT", start: conn.With(attrs{"db.operation.name": "CONNECT"})},
+		span{name: "sqlite", start: conn.With(attrs{"db.query.text": ""})},
 	)
 	r.wantDurations()
 }
@@ -200,7 +200,7 @@ func TestQueryText(t *testing.T) {
 			if err := db.PingContext(ctx); err != nil {
 				t.Fatal(err)
 			}
-			r.takeSpans()
+			r.TakeSpans()
 			var email string
 			for range 2 { // from the cache, too
 				if err := db.QueryRowContext(ctx, static, 1).Scan(&email); err != nil {
@@ -221,13 +221,13 @@ func TestQueryText(t *testing.T) {
 				if text == "" {
 					return conn
 				}
-				return conn.with(attrs{"db.query.text": text})
+				return conn.With(attrs{"db.query.text": text})
 			}
 			withoutArguments := sanitized
 			if test.mode == QueryTextOff {
 				withoutArguments = ""
 			}
-			spans := r.spans()
+			spans := r.Spans()
 			failed := spans[len(spans)-2]
 			r.wantSpans(
 				span{name: "SELECT otdb_users", start: with(test.static)},
@@ -238,9 +238,9 @@ func TestQueryText(t *testing.T) {
 					name: "SELECT otdb_users", start: with(withoutArguments), failed: true, status: failed.Status().Description,
 					end: attrs{"error.type": "*errors.errorString"},
 				},
-				span{name: "PREPARE", start: with(test.static).with(attrs{"db.operation.name": "PREPARE"})},
+				span{name: "PREPARE", start: with(test.static).With(attrs{"db.operation.name": "PREPARE"})},
 			)
-			r.wantNothingOf("canary")
+			r.WantNothingOf("canary")
 		})
 	}
 }
@@ -253,7 +253,7 @@ func TestQueryParameters(t *testing.T) {
 	if err := db.PingContext(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r.takeSpans()
+	r.TakeSpans()
 	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
 
 	const named = "SELECT email FROM otdb_users WHERE id = :id AND email <> :email"
@@ -261,7 +261,7 @@ func TestQueryParameters(t *testing.T) {
 	if err := db.QueryRowContext(ctx, named, sql.Named("id", 1), sql.Named("email", "canary")).Scan(&email); err != nil {
 		t.Fatal(err)
 	}
-	r.wantSpans(span{name: "SELECT otdb_users", start: conn.with(attrs{
+	r.wantSpans(span{name: "SELECT otdb_users", start: conn.With(attrs{
 		"db.query.summary": "SELECT otdb_users", "db.query.text": named, "db.query.parameter.id": "1",
 	})})
 
@@ -277,8 +277,8 @@ func TestQueryParameters(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.Close()
-	r.takeSpans()
-	start := conn.with(attrs{
+	r.TakeSpans()
+	start := conn.With(attrs{
 		"db.query.summary": "SELECT", "db.query.text": values, "db.query.parameter.0": "text", "db.query.parameter.2": "bytes",
 		"db.query.parameter.4": "NULL", "db.query.parameter.6": "2026-05-04T03:02:01.000000007Z", "db.query.parameter.7": "1.5",
 	})
@@ -298,13 +298,13 @@ func TestQueryParameters(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wantSpans(
-		span{name: "UPDATE otdb_users", start: conn.with(attrs{
+		span{name: "UPDATE otdb_users", start: conn.With(attrs{
 			"db.query.summary": "UPDATE otdb_users", "db.query.text": "UPDATE otdb_users SET id = :else WHERE id = 404",
 		})},
-		span{name: "DELETE otdb_users", start: conn.with(attrs{"db.query.summary": "DELETE otdb_users", "db.query.text": "DELETE FROM otdb_users"})},
+		span{name: "DELETE otdb_users", start: conn.With(attrs{"db.query.summary": "DELETE otdb_users", "db.query.text": "DELETE FROM otdb_users"})},
 	)
 	r.wantDurations()
-	r.wantNothingOf("canary")
+	r.WantNothingOf("canary")
 }
 
 func TestSpanFilter(t *testing.T) {
@@ -320,7 +320,7 @@ func TestSpanFilter(t *testing.T) {
 		return info.Summary == "SELECT otdb_users"
 	}))
 	script(t, ctx, db)
-	r.wantMetric(metricdata.Metrics{ // all of them
+	r.WantMetric(metricdata.Metrics{ // all of them
 		Name: "db.client.operation.duration", Description: "Duration of database client operations.", Unit: "s",
 		Data: withLengthOf(scriptMetric().Data.(metricdata.Histogram[float64]), "SELECT otdb_users", r),
 	})
@@ -347,7 +347,7 @@ func TestSpanFilter(t *testing.T) {
 
 // withLengthOf puts the length of the one span into the point of its summary.
 func withLengthOf(h metricdata.Histogram[float64], summary string, r *rig) metricdata.Histogram[float64] {
-	s := r.spans()[0]
+	s := r.Spans()[0]
 	length := s.EndTime().Sub(s.StartTime()).Seconds()
 	for i, p := range h.DataPoints {
 		if v, _ := p.Attributes.Value("db.query.summary"); v.AsString() == summary {
@@ -362,7 +362,7 @@ func TestRequireParent(t *testing.T) {
 	db := r.open("sqlite3", sqliteFile(t), WithRequireParent())
 	script(t, context.Background(), db)
 	r.wantSpans()
-	ctx, task := r.start("task")
+	ctx, task := r.Start("task")
 	if _, err := db.ExecContext(ctx, "DELETE FROM otdb_users"); err != nil {
 		t.Fatal(err)
 	}
@@ -411,29 +411,10 @@ func TestOperations(t *testing.T) {
 	}
 	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
 	r.wantSpans(
-		span{name: "DELETE otdb_users", start: conn.with(attrs{"db.query.summary": "DELETE otdb_users", "db.query.text": "DELETE FROM otdb_users"})},
-		span{name: "COMMIT", start: conn.with(attrs{"db.operation.name": "COMMIT"})},
+		span{name: "DELETE otdb_users", start: conn.With(attrs{"db.query.summary": "DELETE otdb_users", "db.query.text": "DELETE FROM otdb_users"})},
+		span{name: "COMMIT", start: conn.With(attrs{"db.operation.name": "COMMIT"})},
 	)
 	r.wantDurations() // metrics neither
-}
-
-func TestUntilReturnOnSystems(t *testing.T) {
-	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		rows, err := db.QueryContext(context.Background(), s.midway)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The rows' error comes too late for it, and so does their number.
-		r.wantSpans(span{name: s.midwaySummary, start: conn.with(attrs{"db.query.summary": s.midwaySummary, "db.query.text": s.midwayText})})
-		for rows.Next() {
-		}
-		rows.Close()
-		r.wantSpans()
-		r.wantDurations()
-		if _, ok := r.collect()["db.client.response.returned_rows"]; ok {
-			t.Error("rows were counted")
-		}
-	}, WithSpanUntilReturn(), WithRowCounts())
 }
 
 func TestErrorText(t *testing.T) {
@@ -445,7 +426,7 @@ func TestErrorText(t *testing.T) {
 		return "it went wrong"
 	}))
 	script(t, context.Background(), db)
-	spans := r.spans()
+	spans := r.Spans()
 	if got := spans[3].Status().Description; got != "it went wrong" {
 		t.Errorf("status %q", got)
 	}
@@ -466,8 +447,8 @@ func TestPanicsOfGivenFunctions(t *testing.T) {
 			r := newRig(t)
 			db := r.open("sqlite3", sqliteFile(t), test.option)
 			script(t, context.Background(), db)
-			r.wantHandled(slices.Repeat([]string{"otdb: the function given to " + test.name + " panicked with a string"}, test.calls)...)
-			spans := r.spans()
+			r.WantHandled(slices.Repeat([]string{"otdb: the function given to " + test.name + " panicked with a string"}, test.calls)...)
+			spans := r.Spans()
 			if len(spans) != 4 {
 				t.Errorf("%d spans", len(spans))
 			}
@@ -475,7 +456,7 @@ func TestPanicsOfGivenFunctions(t *testing.T) {
 				t.Errorf("status %q", got)
 			}
 			r.wantDurations()
-			r.wantNothingOf("canary")
+			r.WantNothingOf("canary")
 		})
 	}
 }
@@ -527,7 +508,7 @@ func TestSlowStatementThatFails(t *testing.T) {
 	db := r.open("sqlite3", sqliteFile(t), WithSlowStatements(time.Nanosecond, nil))
 	slog.SetDefault(slog.New(h)) // after Open
 	script(t, context.Background(), db)
-	spans := r.spans()
+	spans := r.Spans()
 	if len(h.lines) != 3 { // CONNECT is no statement
 		t.Fatalf("logged %q", h.lines)
 	}

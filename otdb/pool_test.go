@@ -3,7 +3,6 @@ package otdb
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"runtime"
 	"slices"
 	"testing"
@@ -72,7 +71,7 @@ func (r *rig) wantPools(pools map[string]poolNumbers, more ...attribute.KeyValue
 			Description: "Connections that the pool closed, by the limit that made it do so.",
 		},
 	}
-	got := r.collect()
+	got := r.Collect()
 	for _, m := range want {
 		if m.Name == "db.client.connection.max" && len(limit) == 0 || len(pools) == 0 {
 			if _, ok := got[m.Name]; ok {
@@ -80,7 +79,7 @@ func (r *rig) wantPools(pools map[string]poolNumbers, more ...attribute.KeyValue
 			}
 			continue
 		}
-		r.wantMetric(m)
+		r.WantMetric(m)
 	}
 }
 
@@ -180,7 +179,7 @@ func TestPoolNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.wantPools(map[string]poolNumbers{test.want: unlimited, test.want + "#3": unlimited})
-		fourth := OpenDB(sqliteConnector(t, ":memory:"), r.options(test.opts...)...) // the name is free again
+		fourth := OpenDB(sqliteConnector(t, ":memory:"), r.options(append([]Option{WithSystem("sqlite")}, test.opts...)...)...) // the name is free again
 		r.wantPools(map[string]poolNumbers{test.want: unlimited, test.want + "#2": unlimited, test.want + "#3": unlimited})
 		for _, db := range []*sql.DB{first, third, fourth} {
 			if err := db.Close(); err != nil {
@@ -192,11 +191,12 @@ func TestPoolNames(t *testing.T) {
 }
 
 func TestPoolNameOfADSN(t *testing.T) {
-	b := newBackend(t)
+	name := freshName() + "-pgx"
+	sql.Register(name, &shopDriver{})
 	r := newRig(t)
-	r.open("pgx", b.dsn(""))
-	r.wantPools(map[string]poolNumbers{fmt.Sprintf("127.0.0.1:%d/shop", b.port()): {limit: -1}})
-	r.wantNothingOf("canary")
+	r.open(name, "postgres://worker:canary-password@127.0.0.1:54321/shop?sslmode=disable")
+	r.wantPools(map[string]poolNumbers{"127.0.0.1:54321/shop": {limit: -1}})
+	r.WantNothingOf("canary")
 }
 
 func TestObservePool(t *testing.T) {

@@ -121,7 +121,7 @@ func (r *skipRig) wantEnded(want ...string) {
 	r.t.Helper()
 	var got []string
 	failed := 0
-	for _, s := range r.spans() {
+	for _, s := range r.Spans() {
 		line := s.Name()
 		for _, kv := range s.Attributes() {
 			if kv.Key == "error.type" {
@@ -320,7 +320,7 @@ func TestSkippedConcurrently(t *testing.T) {
 		}
 		wg.Wait()
 		got := make(map[string]int)
-		for _, s := range r.spans() {
+		for _, s := range r.Spans() {
 			got[fmt.Sprint(s.Name(), " ", s.Status().Code)]++
 		}
 		want := map[string]int{"INSERT t0 Unset": 3 * each, "INSERT t1 Unset": 3 * each, "INSERT t2 Unset": 2 * each}

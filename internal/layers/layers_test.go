@@ -43,6 +43,7 @@ var layers = map[string]layer{
 	"internal/instrument": {imports: []string{otelAPI}},
 	"internal/layers":     {},
 	"internal/ledger":     {},
+	"internal/oteltest":   {imports: []string{otelAPI}, sdk: true},
 	"internal/sqltext":    {},
 	"internal/target":     {},
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},

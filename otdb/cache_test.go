@@ -150,7 +150,7 @@ func TestStatementsConcurrently(t *testing.T) {
 	}
 	wg.Wait()
 	statements := uint64(0)
-	for _, p := range r.collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
+	for _, p := range r.Collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
 		if _, lifecycle := p.Attributes.Value("db.operation.name"); !lifecycle {
 			statements += p.Count
 		}

@@ -61,14 +61,14 @@ func TestDurationWithoutTheSpansTimes(t *testing.T) {
 	}{
 		{"no-op provider", func(*rig) []Option { return []Option{WithTracerProvider(noop.NewTracerProvider())} }},
 		{"dropped by the sampler", func(r *rig) []Option {
-			r.sample(func(sdktrace.SamplingParameters) sdktrace.SamplingDecision { return sdktrace.Drop })
+			r.Sample(func(sdktrace.SamplingParameters) sdktrace.SamplingDecision { return sdktrace.Drop })
 			return nil
 		}},
 		{"suppressed by the filter", func(*rig) []Option {
 			return []Option{WithSpanFilter(func(context.Context, SpanInfo) bool { return false })}
 		}},
 		{"suppressed without a parent", func(*rig) []Option { return []Option{WithRequireParent()} }},
-		{"spans that tell no times", func(r *rig) []Option { return []Option{WithTracerProvider(foreignProvider{tp: r.tp})} }},
+		{"spans that tell no times", func(r *rig) []Option { return []Option{WithTracerProvider(foreignProvider{tp: r.TracerProvider})} }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t)
@@ -77,8 +77,8 @@ func TestDurationWithoutTheSpansTimes(t *testing.T) {
 			if test.name != "spans that tell no times" {
 				r.wantSpans()
 			}
-			r.wantMetric(scriptMetric())
-			r.wantNothingOf("canary")
+			r.WantMetric(scriptMetric())
+			r.WantNothingOf("canary")
 		})
 	}
 }
@@ -111,7 +111,7 @@ func TestDurationIsThatOfTheSpan(t *testing.T) {
 	r := newRig(t)
 	db, _ := r.openTicking()
 	script(t, context.Background(), db)
-	if n := len(r.spans()); n != 4 {
+	if n := len(r.Spans()); n != 4 {
 		t.Errorf("%d spans", n)
 	}
 	r.wantDurations()
@@ -120,15 +120,15 @@ func TestDurationIsThatOfTheSpan(t *testing.T) {
 func TestExemplarsPointAtTheStatement(t *testing.T) {
 	r := newRig(t)
 	db := r.open("sqlite3", sqliteFile(t))
-	ctx, task := r.start("task")
+	ctx, task := r.Start("task")
 	script(t, ctx, db)
 	task.End()
 	want := make(map[string]bool)
-	for _, s := range r.spans() {
+	for _, s := range r.Spans() {
 		want[fmt.Sprintf("%v %v %v", s.SpanContext().TraceID(), s.SpanContext().SpanID(), s.EndTime().Sub(s.StartTime()).Seconds())] = true
 	}
 	got := make(map[string]bool)
-	for _, p := range r.collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
+	for _, p := range r.Collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
 		for _, e := range p.Exemplars {
 			got[fmt.Sprintf("%v %v %v", trace.TraceID(e.TraceID), trace.SpanID(e.SpanID), e.Value)] = true
 			if len(e.FilteredAttributes) > 0 {
@@ -150,10 +150,10 @@ func TestExemplarsPointAtTheStatement(t *testing.T) {
 
 func TestExemplarsOfUnsampledSpans(t *testing.T) {
 	r := newRig(t)
-	r.sample(func(sdktrace.SamplingParameters) sdktrace.SamplingDecision { return sdktrace.RecordOnly })
+	r.Sample(func(sdktrace.SamplingParameters) sdktrace.SamplingDecision { return sdktrace.RecordOnly })
 	db := r.open("sqlite3", sqliteFile(t))
 	script(t, context.Background(), db)
-	for _, p := range r.collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
+	for _, p := range r.Collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
 		if len(p.Exemplars) > 0 {
 			t.Errorf("exemplars %v", p.Exemplars)
 		}
@@ -161,88 +161,12 @@ func TestExemplarsOfUnsampledSpans(t *testing.T) {
 	r.wantDurations() // recording spans tell their times, sampled or not
 }
 
-func TestReturnedRows(t *testing.T) {
-	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		ctx := context.Background()
-		rows, err := db.QueryContext(ctx, s.query, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		readUsers(t, rows)
-		var email string
-		if err := db.QueryRowContext(ctx, s.none, 404).Scan(&email); err != sql.ErrNoRows {
-			t.Fatal(err)
-		}
-		if rows, err = db.QueryContext(ctx, s.query, 3); err != nil {
-			t.Fatal(err)
-		}
-		rows.Next()
-		rows.Close()
-		rows, err = db.QueryContext(ctx, s.midway)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for rows.Next() {
-		}
-		midway := rows.Err()
-		rows.Close()
-		if _, err := db.ExecContext(ctx, s.update); err != nil {
-			t.Fatal(err)
-		}
-		start := conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})
-		r.wantSpans(
-			span{name: "SELECT otdb_users", start: start, end: attrs{"db.response.returned_rows": 2}},
-			span{name: "SELECT otdb_users", start: start.with(attrs{"db.query.text": s.none}), end: attrs{"db.response.returned_rows": 0}},
-			span{name: "SELECT otdb_users", start: start, end: attrs{"db.response.returned_rows": 1}},
-			span{
-				name: s.midwaySummary, start: conn.with(attrs{"db.query.summary": s.midwaySummary, "db.query.text": s.midwayText}),
-				end: attrs{"db.response.returned_rows": 2, "error.type": s.midwayCode, "db.response.status_code": s.midwayCode}, err: midway,
-			},
-			span{
-				name:  "UPDATE otdb_users",
-				start: conn.with(attrs{"db.query.summary": "UPDATE otdb_users", "db.query.text": s.updateText}),
-				end:   attrs{"otdb.rows_affected": 2},
-			},
-		)
-		r.wantDurations()
-		bounds := []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000}
-		summary := func(s string, more attrs) attribute.Set {
-			return attribute.NewSet(conn.with(more).with(attrs{"db.query.summary": s}).slice()...)
-		}
-		r.wantMetric(metricdata.Metrics{
-			Name:        "db.client.response.returned_rows",
-			Description: "The actual number of records returned by the database operation.",
-			Unit:        "{row}",
-			Data: whole(histogram(bounds, []observation{
-				{summary("SELECT otdb_users", nil), 2},
-				{summary("SELECT otdb_users", nil), 0},
-				{summary("SELECT otdb_users", nil), 1},
-				{summary(s.midwaySummary, attrs{"error.type": s.midwayCode, "db.response.status_code": s.midwayCode}), 2},
-			})),
-		})
-	}, WithRowCounts())
-}
-
-// whole is the histogram of the same, whole numbers.
-func whole(h metricdata.Histogram[float64]) metricdata.Histogram[int64] {
-	out := metricdata.Histogram[int64]{Temporality: h.Temporality}
-	for _, p := range h.DataPoints {
-		low, _ := p.Min.Value()
-		high, _ := p.Max.Value()
-		out.DataPoints = append(out.DataPoints, metricdata.HistogramDataPoint[int64]{
-			Attributes: p.Attributes, Count: p.Count, Bounds: p.Bounds, BucketCounts: p.BucketCounts, Sum: int64(p.Sum),
-			Min: metricdata.NewExtrema(int64(low)), Max: metricdata.NewExtrema(int64(high)),
-		})
-	}
-	return out
-}
-
 func TestRowCountsAreOffByDefault(t *testing.T) {
 	r := newRig(t)
 	db := r.open("sqlite3", sqliteFile(t))
 	script(t, context.Background(), db)
 	var names []string
-	for name := range r.collect() {
+	for name := range r.Collect() {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -267,14 +191,14 @@ func TestMaxSummaries(t *testing.T) {
 		}
 	}
 	var names []string
-	for _, s := range r.spans()[1:] { // after CONNECT
+	for _, s := range r.Spans()[1:] { // after CONNECT
 		names = append(names, s.Name())
 	}
 	if want := []string{"CREATE TABLE otdb_t0", "CREATE TABLE otdb_t1", "CREATE TABLE otdb_t2", "CREATE TABLE otdb_t3"}; !slices.Equal(names, append(want, want...)) {
 		t.Errorf("spans %q", names)
 	}
 	counts := make(map[string]uint64)
-	for _, p := range r.collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
+	for _, p := range r.Collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
 		if v, ok := p.Attributes.Value("db.query.summary"); ok {
 			counts[v.AsString()] += p.Count
 		}
@@ -288,12 +212,12 @@ func TestMaxSummaries(t *testing.T) {
 func TestMeterThatFails(t *testing.T) {
 	r := newRig(t)
 	db := r.open("sqlite3", sqliteFile(t), WithMeterProvider(failingMeters{}), WithRowCounts())
-	r.wantHandled(
+	r.WantHandled(
 		"no histogram db.client.operation.duration\nno histogram db.client.response.returned_rows",
 		"no up-down counter db.client.connection.count",
 	)
 	script(t, context.Background(), db)
-	if n := len(r.spans()); n != 4 {
+	if n := len(r.Spans()); n != 4 {
 		t.Errorf("%d spans", n)
 	}
 	stop, err := ObservePool(db, WithMeterProvider(failingMeters{}))

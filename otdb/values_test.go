@@ -10,7 +10,6 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
@@ -30,8 +29,7 @@ func TestParametersAreValidText(t *testing.T) {
 // neither its methods nor its fields may come into it.
 func TestParametersOfDriversThatConvert(t *testing.T) {
 	values := []driver.Value{
-		pgx.QueryExecModeSimpleProtocol, pgx.QueryResultFormats{1}, // two that are no arguments
-		"text", hidden{"canary"}, &hidden{"canary"}, (*hidden)(nil), pgx.NamedArgs{"password": "canary"}, []string{"canary"},
+		"text", hidden{"canary"}, &hidden{"canary"}, (*hidden)(nil), namedArgs{"password": "canary"}, []string{"canary"},
 		new("canary"), sql.NullString{String: "canary", Valid: true}, map[string]int{"canary": 1}, int32(7), uint8(8), float32(0.5), true, nil,
 	}
 	args := make([]driver.NamedValue, len(values))
@@ -57,6 +55,9 @@ func TestParametersOfDriversThatConvert(t *testing.T) {
 		t.Errorf("asked for %q, want %q", asked, want)
 	}
 }
+
+// namedArgs are as pgx has them.
+type namedArgs map[string]any
 
 // hidden says to the database what must not be known of it.
 type hidden struct{ plain string }
@@ -101,7 +102,7 @@ func TestRowsAffectedOfABrokenDriver(t *testing.T) {
 	if got := rowsAffected((*panickingResult)(nil)); got != unknown {
 		t.Errorf("%d rows", got)
 	}
-	r.wantHandled("otdb: the driver's RowsAffected panicked with a string")
+	r.WantHandled("otdb: the driver's RowsAffected panicked with a string")
 }
 
 // A connection remembers its latest text, but not a long one.
@@ -135,7 +136,7 @@ func TestPoolsOfOneConnector(t *testing.T) {
 	if err := b.PingContext(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := r.collect()["db.client.connection.count"]; !ok {
+	if _, ok := r.Collect()["db.client.connection.count"]; !ok {
 		t.Error("closing one database has taken the other's metrics away")
 	}
 	if err := b.Close(); err != nil {

@@ -1,4 +1,4 @@
-package otdb
+package drivers
 
 import (
 	"encoding/binary"

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/taskspan/taskspan/internal/ledger"
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 func TestLedger(t *testing.T) {
@@ -32,12 +33,12 @@ func TestLedger(t *testing.T) {
 			if err := db.PingContext(context.Background()); err != nil { // outside of the task
 				t.Fatal(err)
 			}
-			r.takeSpans()
+			r.TakeSpans()
 			spent := func(ticks time.Duration) (sum time.Duration) {
 				if !test.spans {
 					return ticks * time.Millisecond
 				}
-				for _, s := range r.spans()[1:] {
+				for _, s := range r.Spans()[1:] {
 					sum += s.EndTime().Sub(s.StartTime())
 				}
 				return sum
@@ -109,13 +110,13 @@ func TestRowsThatATaskLeaks(t *testing.T) {
 	}
 	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
 	text := attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": "SELECT id, email FROM otdb_users"}
-	spans := r.spans()
+	spans := r.Spans()
 	if len(spans) != 2 {
 		t.Fatalf("%d spans", len(spans))
 	}
-	diff(t, "attributes", lines(without(spans[1].Attributes(), driverDurationKey)), lines(conn.with(text).with(attrs{
+	oteltest.Diff(t, "attributes", oteltest.Lines(oteltest.Without(spans[1].Attributes(), driverDurationKey)), oteltest.Lines(conn.With(text).With(attrs{
 		"otdb.rows_leaked": true, "db.response.returned_rows": 1,
-	}).slice()))
+	}).Slice()))
 
 	// The rows stay usable, and their end is not told again.
 	if !rows.Next() {
@@ -127,7 +128,7 @@ func TestRowsThatATaskLeaks(t *testing.T) {
 	if err := rows.Close(); err != nil {
 		t.Error(err)
 	}
-	if n := len(r.spans()); n != 2 {
+	if n := len(r.Spans()); n != 2 {
 		t.Errorf("%d spans", n)
 	}
 	r.wantDurations()

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
+	"github.com/taskspan/taskspan/internal/oteltest"
 	"github.com/taskspan/taskspan/worker"
 )
 
@@ -45,8 +46,8 @@ func TestGlobalProvidersThatAreSetLater(t *testing.T) {
 	}
 
 	r := newRig(t)
-	otel.SetTracerProvider(r.tp)
-	otel.SetMeterProvider(r.mp)
+	otel.SetTracerProvider(r.TracerProvider)
+	otel.SetMeterProvider(r.MeterProvider)
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 
 	d.texts = nil
@@ -57,26 +58,26 @@ func TestGlobalProvidersThatAreSetLater(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	spans := r.takeSpans()
+	spans := r.TakeSpans()
 	if len(spans) != 1 {
 		t.Fatalf("%d spans", len(spans))
 	}
-	r.taken = 0
+	r.Untake()
 	r.wantSpans(span{name: "DELETE otdb_users", parent: "users.clean", start: attrs{
 		"db.system.name": "sqlite", "db.namespace": "shop.db",
 		"db.query.summary": "DELETE otdb_users", "db.query.text": "DELETE FROM otdb_users",
 	}})
 	wantTexts(t, d.texts, "/*task='users.clean',"+traceparent(spans[0].SpanContext())+"*/ DELETE FROM otdb_users")
-	task := slices.IndexFunc(r.ended, func(s sdktrace.ReadOnlySpan) bool { return s.Name() == "users.clean" })
+	task := slices.IndexFunc(r.Ended(), func(s sdktrace.ReadOnlySpan) bool { return s.Name() == "users.clean" })
 	if task < 0 {
 		t.Fatal("the task has no span")
 	}
 	counted := false
-	for _, kv := range r.ended[task].Attributes() {
+	for _, kv := range r.Ended()[task].Attributes() {
 		counted = counted || kv.Key == "worker.task.db.operations" && kv.Value.AsInt64() == 1
 	}
 	if !counted {
-		t.Errorf("the task's attributes: %v", keyValues(r.ended[task].Attributes()))
+		t.Errorf("the task's attributes: %v", oteltest.KeyValues(r.Ended()[task].Attributes()))
 	}
 	r.wantDurations()
 	r.wantPools(map[string]poolNumbers{"sqlite/shop.db": {idle: 1, limit: -1}})

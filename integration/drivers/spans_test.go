@@ -1,20 +1,15 @@
-package otdb
+package drivers
 
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
-	"io"
-	"net"
-	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/oteltest"
+	"github.com/taskspan/taskspan/otdb"
 )
 
 // user is what the tests read.
@@ -45,21 +40,21 @@ func TestSpanOfConnect(t *testing.T) {
 			driverName, dsn, conn := s.prepare(t)
 			r := newRig(t)
 			db := r.open(driverName, dsn)
-			ctx, task := r.start("task")
+			ctx, task := r.Start("task")
 			if err := db.PingContext(ctx); err != nil {
 				t.Fatal(err)
 			}
 			task.End()
-			r.wantSpans(span{name: "CONNECT", parent: "task", start: conn.with(attrs{"db.operation.name": "CONNECT"})})
+			r.wantSpans(span{name: "CONNECT", parent: "task", start: conn.With(attrs{"db.operation.name": "CONNECT"})})
 			r.wantDurations()
-			r.wantNothingOf("canary")
+			r.WantNothingOf("canary")
 		})
 	}
 }
 
 func TestSpanOfExec(t *testing.T) {
 	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		ctx, task := r.start("task")
+		ctx, task := r.Start("task")
 		defer task.End()
 		if _, err := db.ExecContext(ctx, s.insert, 3, "canary-3@example.com"); err != nil {
 			t.Fatal(err)
@@ -75,10 +70,10 @@ func TestSpanOfExec(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "otdb_users") {
 			t.Fatalf("err = %v", err)
 		}
-		insert := conn.with(attrs{"db.query.summary": "INSERT otdb_users", "db.query.text": s.insert})
+		insert := conn.With(attrs{"db.query.summary": "INSERT otdb_users", "db.query.text": s.insert})
 		r.wantSpans(
 			span{name: "INSERT otdb_users", parent: "task", start: insert},
-			span{name: "UPDATE otdb_users", parent: "task", start: conn.with(attrs{
+			span{name: "UPDATE otdb_users", parent: "task", start: conn.With(attrs{
 				"db.query.summary": "UPDATE otdb_users", "db.query.text": s.updateText,
 			})},
 			span{name: "INSERT otdb_users", parent: "task", start: insert, err: err, end: attrs{
@@ -100,7 +95,7 @@ func TestSpanOfQuery(t *testing.T) {
 		if users := readUsers(t, rows); len(users) != 2 || users[0] != want[0] || users[1] != want[1] {
 			t.Errorf("read %v", users)
 		}
-		selected := span{name: "SELECT otdb_users", start: conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})}
+		selected := span{name: "SELECT otdb_users", start: conn.With(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})}
 		r.wantSpans(selected)
 
 		// Rows that are closed early.
@@ -126,7 +121,7 @@ func TestSpanOfQueryRowWithoutRows(t *testing.T) {
 		if err := db.QueryRowContext(context.Background(), s.none, 404).Scan(&email); err != sql.ErrNoRows {
 			t.Errorf("err = %v", err)
 		}
-		r.wantSpans(span{name: "SELECT otdb_users", start: conn.with(attrs{
+		r.wantSpans(span{name: "SELECT otdb_users", start: conn.With(attrs{
 			"db.query.summary": "SELECT otdb_users", "db.query.text": s.none,
 		})})
 		r.wantDurations()
@@ -135,14 +130,14 @@ func TestSpanOfQueryRowWithoutRows(t *testing.T) {
 
 func TestSpanOfPreparedStatements(t *testing.T) {
 	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		ctx, task := r.start("task")
+		ctx, task := r.Start("task")
 		defer task.End()
 		st, err := db.PrepareContext(ctx, s.query)
 		if err != nil {
 			t.Fatal(err)
 		}
-		start := conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})
-		r.wantSpans(span{name: "PREPARE", parent: "task", start: start.with(attrs{"db.operation.name": "PREPARE"})})
+		start := conn.With(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})
+		r.wantSpans(span{name: "PREPARE", parent: "task", start: start.With(attrs{"db.operation.name": "PREPARE"})})
 		for range 2 {
 			rows, err := st.QueryContext(ctx, 3)
 			if err != nil {
@@ -160,12 +155,12 @@ func TestSpanOfPreparedStatements(t *testing.T) {
 		if st, err = db.PrepareContext(ctx, s.insert); err != nil {
 			t.Fatal(err)
 		}
-		r.takeSpans()
+		r.TakeSpans()
 		if _, err := st.ExecContext(ctx, 3, "canary-3@example.com"); err != nil {
 			t.Fatal(err)
 		}
 		_, err = st.ExecContext(ctx, 4, "canary-3@example.com")
-		start = conn.with(attrs{"db.query.summary": "INSERT otdb_users", "db.query.text": s.insert})
+		start = conn.With(attrs{"db.query.summary": "INSERT otdb_users", "db.query.text": s.insert})
 		r.wantSpans(
 			span{name: "INSERT otdb_users", parent: "task", start: start},
 			span{name: "INSERT otdb_users", parent: "task", start: start, err: err, end: attrs{
@@ -183,7 +178,7 @@ func TestSpanOfPreparedStatements(t *testing.T) {
 		if err := st.Close(); err != nil {
 			t.Fatal(err)
 		}
-		r.wantSpans(span{name: "PREPARE", parent: "task", start: conn.with(attrs{
+		r.wantSpans(span{name: "PREPARE", parent: "task", start: conn.With(attrs{
 			"db.operation.name": "PREPARE", "db.query.summary": "UPDATE otdb_users", "db.query.text": s.updateText,
 		})})
 		r.wantDurations()
@@ -206,7 +201,7 @@ func TestSpanOfErrorInTheMiddleOfRows(t *testing.T) {
 		}
 		r.wantSpans(span{
 			name:  s.midwaySummary,
-			start: conn.with(attrs{"db.query.summary": s.midwaySummary, "db.query.text": s.midwayText}),
+			start: conn.With(attrs{"db.query.summary": s.midwaySummary, "db.query.text": s.midwayText}),
 			end:   attrs{"error.type": s.midwayCode, "db.response.status_code": s.midwayCode},
 			err:   rows.Err(),
 		})
@@ -220,7 +215,7 @@ func TestSpanOfMistakenStatement(t *testing.T) {
 		if err == nil {
 			t.Fatal("no error")
 		}
-		got := r.takeSpans()
+		got := r.TakeSpans()
 		if len(got) != 1 {
 			t.Fatalf("%d spans", len(got))
 		}
@@ -237,12 +232,12 @@ func TestSpanOfMistakenStatement(t *testing.T) {
 
 func TestSpansOfTransactions(t *testing.T) {
 	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		ctx, task := r.start("task")
+		ctx, task := r.Start("task")
 		defer task.End()
 		lifecycle := func(name string) span {
-			return span{name: name, parent: "task", start: conn.with(attrs{"db.operation.name": name})}
+			return span{name: name, parent: "task", start: conn.With(attrs{"db.operation.name": name})}
 		}
-		insert := span{name: "INSERT otdb_users", parent: "task", start: conn.with(attrs{
+		insert := span{name: "INSERT otdb_users", parent: "task", start: conn.With(attrs{
 			"db.query.summary": "INSERT otdb_users", "db.query.text": s.insert,
 		})}
 		tx, err := db.BeginTx(ctx, nil)
@@ -277,13 +272,13 @@ func TestSpansOfTransactions(t *testing.T) {
 
 func TestSpansOfAllOperations(t *testing.T) {
 	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		ctx, task := r.start("task")
+		ctx, task := r.Start("task")
 		defer task.End()
 		if err := db.PingContext(ctx); err != nil {
 			t.Fatal(err)
 		}
 		lifecycle := func(name string) span {
-			return span{name: name, parent: "task", start: conn.with(attrs{"db.operation.name": name})}
+			return span{name: name, parent: "task", start: conn.With(attrs{"db.operation.name": name})}
 		}
 		want := []span{lifecycle("PING")}
 		if s.resets {
@@ -291,61 +286,7 @@ func TestSpansOfAllOperations(t *testing.T) {
 		}
 		r.wantSpans(want...)
 		r.wantDurations()
-	}, WithOperations(OperationPing|OperationResetSession|OperationConnect))
-}
-
-// A span is not longer than what its consumer did: here the rows are closed by
-// database/sql, some time after the context is done.
-func TestSpanOfRowsThatAContextEnds(t *testing.T) {
-	for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
-		t.Run(want.Error(), func(t *testing.T) {
-			r := newRig(t)
-			db, err := Open("sqlite3", sqliteFile(t), WithTracerProvider(r.tp), WithMeterProvider(r.mp))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer db.Close()
-			base, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			rows, err := db.QueryContext(doneContext{base, want}, "SELECT id FROM otdb_users")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer rows.Close()
-			rows.Next()
-			read := time.Now()
-			cancel()
-			ended := r.waitSpans(2)[1] // the first is that of CONNECT
-			if end := ended.EndTime(); end.After(read) {
-				t.Errorf("the span ends %v after the last row was read", end.Sub(read))
-			}
-			_ = rows.Close()
-			if err := rows.Err(); err != want {
-				t.Errorf("err = %v", err)
-			}
-			if ended.Status().Description != errs.Message(want) {
-				t.Errorf("status %v", ended.Status())
-			}
-			diff(t, "attributes", lines(without(ended.Attributes(), driverDurationKey)), lines(attrs{
-				"db.system.name": "sqlite", "db.namespace": "shop.db", "db.query.summary": "SELECT otdb_users",
-				"db.query.text": "SELECT id FROM otdb_users", "error.type": errs.Classify(want).Type,
-			}.slice()))
-			r.wantDurations()
-		})
-	}
-}
-
-// doneContext is a context with an error of its choice.
-type doneContext struct {
-	context.Context
-	err error
-}
-
-func (c doneContext) Err() error {
-	if c.Context.Err() == nil {
-		return nil
-	}
-	return c.err
+	}, otdb.WithOperations(otdb.OperationPing|otdb.OperationResetSession|otdb.OperationConnect))
 }
 
 func TestConnectThatFails(t *testing.T) {
@@ -394,12 +335,12 @@ func TestConnectThatFails(t *testing.T) {
 			if err == nil || want == nil || err.Error() != want.Error() {
 				t.Errorf("err = %v, from the bare driver %v", err, want)
 			}
-			got := r.spans()
+			got := r.Spans()
 			if len(got) != 1 || got[0].Name() != "CONNECT" {
 				t.Fatalf("spans %v", got)
 			}
 			if test.end != nil {
-				r.wantSpans(span{name: "CONNECT", start: test.conn.with(attrs{"db.operation.name": "CONNECT"}), end: test.end, err: err})
+				r.wantSpans(span{name: "CONNECT", start: test.conn.With(attrs{"db.operation.name": "CONNECT"}), end: test.end, err: err})
 			}
 			r.wantDurations()
 			secrets := []string{secret, "canary-user"}
@@ -409,67 +350,23 @@ func TestConnectThatFails(t *testing.T) {
 			if test.conn != nil && test.end == nil {
 				secrets = append(secrets, "canary")
 			}
-			r.wantNothingOf(secrets...)
+			r.WantNothingOf(secrets...)
 		})
 	}
 }
 
-// The error that comes back is the driver's own, and not a copy of it; what is
-// exported of it holds neither the host nor the user.
-func TestErrorsAreTheDriversOwn(t *testing.T) {
-	for _, want := range []error{
-		&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "canary-host", Server: "canary-server:53", IsNotFound: true}},
-		&pgconn.PgError{Severity: "FATAL", Code: "28000", Message: `no pg_hba.conf entry for host "canary-host", user "canary-user"`},
-		driver.ErrBadConn,
-		io.ErrUnexpectedEOF,
-	} {
-		r := newRig(t)
-		db := OpenDB(brokenConnector{want}, r.options()...)
-		if err := db.PingContext(context.Background()); err != want {
-			t.Errorf("err = %v", err)
-		}
-		class := errs.Classify(want)
-		failed := span{
-			name: "CONNECT", start: attrs{"db.system.name": "other_sql", "db.operation.name": "CONNECT"},
-			end: attrs{"error.type": class.Type}, err: want,
-		}
-		if class.Code != "" {
-			failed.end["db.response.status_code"] = class.Code
-		}
-		attempts := 1
-		if want == driver.ErrBadConn {
-			attempts = 3 // which database/sql makes: each is a span
-		}
-		r.wantSpans(slices.Repeat([]span{failed}, attempts)...)
-		r.wantDurations()
-		r.wantNothingOf("canary")
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-type brokenConnector struct{ err error }
-
-func (c brokenConnector) Connect(context.Context) (driver.Conn, error) { return nil, c.err }
-func (c brokenConnector) Driver() driver.Driver                        { return brokenDriver(c) }
-
-type brokenDriver struct{ err error }
-
-func (d brokenDriver) Open(string) (driver.Conn, error) { return nil, d.err }
-
 func TestSamplerSeesStartAttributesAndDrops(t *testing.T) {
 	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		ctx, task := r.start("task")
+		ctx, task := r.Start("task")
 		defer task.End()
-		want := conn.with(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})
+		want := conn.With(attrs{"db.query.summary": "SELECT otdb_users", "db.query.text": s.query})
 		seen := 0
-		r.sample(func(p sdktrace.SamplingParameters) sdktrace.SamplingDecision {
+		r.Sample(func(p sdktrace.SamplingParameters) sdktrace.SamplingDecision {
 			seen++
 			if p.Name != "SELECT otdb_users" || p.Kind.String() != "client" {
 				t.Errorf("sampler saw %q, %v", p.Name, p.Kind)
 			}
-			diff(t, "attributes", lines(p.Attributes), lines(want.slice()))
+			oteltest.Diff(t, "attributes", oteltest.Lines(p.Attributes), oteltest.Lines(want.Slice()))
 			return sdktrace.Drop
 		})
 		rows, err := db.QueryContext(ctx, s.query, 3)

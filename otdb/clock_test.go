@@ -9,18 +9,19 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/mattn/go-sqlite3"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/fakedb"
 	"github.com/taskspan/taskspan/internal/ledger"
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 // tickingDriver is SQLite's driver, each of whose calls takes a millisecond on
 // a clock that moves with nothing else.
 type tickingDriver struct {
-	sqlite3.SQLiteDriver
+	shopDriver
 	now time.Duration
 }
 
@@ -28,26 +29,26 @@ func (d *tickingDriver) tick() { d.now += time.Millisecond }
 
 func (d *tickingDriver) Open(dsn string) (driver.Conn, error) {
 	d.tick()
-	c, err := d.SQLiteDriver.Open(dsn)
+	c, err := d.shopDriver.Open(dsn)
 	if err != nil {
 		return nil, err
 	}
-	return &tickingConn{c.(*sqlite3.SQLiteConn), d}, nil
+	return &tickingConn{c.(*shopConn), d}, nil
 }
 
 type tickingConn struct {
-	*sqlite3.SQLiteConn
+	*shopConn
 	d *tickingDriver
 }
 
 func (c *tickingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	c.d.tick()
-	return c.SQLiteConn.ExecContext(ctx, query, args)
+	return c.shopConn.ExecContext(ctx, query, args)
 }
 
 func (c *tickingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	c.d.tick()
-	rows, err := c.SQLiteConn.QueryContext(ctx, query, args)
+	rows, err := c.shopConn.QueryContext(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
@@ -56,27 +57,27 @@ func (c *tickingConn) QueryContext(ctx context.Context, query string, args []dri
 
 func (c *tickingConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	c.d.tick()
-	s, err := c.SQLiteConn.PrepareContext(ctx, query)
+	s, err := c.shopConn.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return &tickingStmt{s.(*sqlite3.SQLiteStmt), c.d}, nil
+	return &tickingStmt{s.(*shopStmt), c.d}, nil
 }
 
 func (c *tickingConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	c.d.tick()
-	tx, err := c.SQLiteConn.BeginTx(ctx, opts)
+	tx, err := c.shopConn.BeginTx(ctx, opts)
 	return tickingTx{tx, c.d}, err
 }
 
 type tickingStmt struct {
-	*sqlite3.SQLiteStmt
+	*shopStmt
 	d *tickingDriver
 }
 
 func (s *tickingStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	s.d.tick()
-	return s.SQLiteStmt.ExecContext(ctx, args)
+	return s.shopStmt.ExecContext(ctx, args)
 }
 
 type tickingTx struct {
@@ -125,7 +126,7 @@ func TestTimeInsideTheDriver(t *testing.T) {
 		{2 * time.Second, attrs{"otdb.driver.duration": .004}},
 	} {
 		r := newRig(t)
-		db, d := r.openTicking(WithTracerProvider(foreignProvider{tp: r.tp}))
+		db, d := r.openTicking(WithTracerProvider(foreignProvider{tp: r.TracerProvider}))
 		rows, err := db.QueryContext(context.Background(), "SELECT id FROM otdb_users")
 		if err != nil {
 			t.Fatal(err)
@@ -227,4 +228,58 @@ func TestReadingsOfTheClock(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A span is not longer than what its consumer did: here the rows are closed by
+// database/sql, some time after the context is done.
+func TestSpanOfRowsThatAContextEnds(t *testing.T) {
+	for _, want := range []error{context.Canceled, context.DeadlineExceeded} {
+		t.Run(want.Error(), func(t *testing.T) {
+			r := newRig(t)
+			db, err := Open("sqlite3", sqliteFile(t), WithTracerProvider(r.TracerProvider), WithMeterProvider(r.MeterProvider))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			base, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			rows, err := db.QueryContext(doneContext{base, want}, "SELECT id FROM otdb_users")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer rows.Close()
+			rows.Next()
+			read := time.Now()
+			cancel()
+			ended := r.WaitSpans(2)[1] // the first is that of CONNECT
+			if end := ended.EndTime(); end.After(read) {
+				t.Errorf("the span ends %v after the last row was read", end.Sub(read))
+			}
+			_ = rows.Close()
+			if err := rows.Err(); err != want {
+				t.Errorf("err = %v", err)
+			}
+			if ended.Status().Description != errs.Message(want) {
+				t.Errorf("status %v", ended.Status())
+			}
+			oteltest.Diff(t, "attributes", oteltest.Lines(oteltest.Without(ended.Attributes(), driverDurationKey)), oteltest.Lines(attrs{
+				"db.system.name": "sqlite", "db.namespace": "shop.db", "db.query.summary": "SELECT otdb_users",
+				"db.query.text": "SELECT id FROM otdb_users", "error.type": errs.Classify(want).Type,
+			}.Slice()))
+			r.wantDurations()
+		})
+	}
+}
+
+// doneContext is a context with an error of its choice.
+type doneContext struct {
+	context.Context
+	err error
+}
+
+func (c doneContext) Err() error {
+	if c.Context.Err() == nil {
+		return nil
+	}
+	return c.err
 }

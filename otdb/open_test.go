@@ -7,22 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"reflect"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/mattn/go-sqlite3"
+	"github.com/taskspan/taskspan/errs"
 )
 
 // sqliteConnector returns a bare connector of SQLite's driver.
 func sqliteConnector(t *testing.T, dsn string) driver.Connector {
 	t.Helper()
-	return dsnConnector{&sqlite3.SQLiteDriver{}, dsn}
+	return dsnConnector{&shopDriver{}, dsn}
 }
 
 var registered atomic.Int64
@@ -31,8 +29,8 @@ var registered atomic.Int64
 func freshName() string { return fmt.Sprintf("otdbtest%d", registered.Add(1)) }
 
 func TestRegisterNames(t *testing.T) {
-	raw := freshName()
-	sql.Register(raw, &sqlite3.SQLiteDriver{})
+	raw := freshName() + "-sqlite3"
+	sql.Register(raw, &shopDriver{})
 	r := newRig(t)
 	for _, want := range []string{raw + "-otdb", raw + "-otdb-2", raw + "-otdb-3"} {
 		name, err := Register(raw, r.options()...)
@@ -52,7 +50,7 @@ func TestRegisterNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wantSpans(span{name: "CONNECT", start: attrs{"db.system.name": "sqlite", "db.namespace": "shop.db", "db.operation.name": "CONNECT"}})
-	if _, ok := db.Driver().(*sqlite3.SQLiteDriver); !ok {
+	if _, ok := db.Driver().(*shopDriver); !ok {
 		t.Errorf("Driver() is a %T", db.Driver())
 	}
 
@@ -60,7 +58,7 @@ func TestRegisterNames(t *testing.T) {
 	for _, open := range []func() (*sql.DB, error){
 		func() (*sql.DB, error) {
 			db, err := Open(raw+"-otdb", ":memory:", WithQueryText(QueryTextOff))
-			r.wantHandled("otdb: Open: it is observed already, and its options stay as they are; these are ignored")
+			r.WantHandled("otdb: Open: it is observed already, and its options stay as they are; these are ignored")
 			return db, err
 		},
 		func() (*sql.DB, error) { return Open(raw+"-otdb", ":memory:") },
@@ -82,7 +80,7 @@ func TestRegisterNames(t *testing.T) {
 		if err := db.PingContext(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(r.takeSpans()); n != 1 {
+		if n := len(r.TakeSpans()); n != 1 {
 			t.Errorf("%d spans for one connect", n)
 		}
 		_ = db.Close()
@@ -118,7 +116,7 @@ func (d *pickyDriver) OpenConnector(dsn string) (driver.Connector, error) {
 type pickyConnector struct{ d *pickyDriver }
 
 func (c *pickyConnector) Connect(context.Context) (driver.Conn, error) {
-	return (&sqlite3.SQLiteDriver{}).Open(":memory:")
+	return (&shopDriver{}).Open(":memory:")
 }
 func (c *pickyConnector) Driver() driver.Driver { return c.d }
 func (c *pickyConnector) Close() error {
@@ -161,14 +159,14 @@ func TestDriverThatRejectsTheDSN(t *testing.T) {
 		t.Errorf("Close: %v, the connector was closed %d times", err, raw.closed.Load())
 	}
 	r.wantSpans(span{name: "CONNECT", start: attrs{"db.system.name": "other_sql", "db.operation.name": "CONNECT"}})
-	r.wantNothingOf("canary")
+	r.WantNothingOf("canary")
 
 	// Open has looked the driver up through a connector that it closed.
 	raw.closed.Store(0)
 	if db, err = Open(name, "good", r.options()...); err != nil {
 		t.Fatal(err)
 	}
-	r.wantHandled("otdb: closing the database that the driver was looked up with: io: read/write on closed pipe")
+	r.WantHandled("otdb: closing the database that the driver was looked up with: io: read/write on closed pipe")
 	if err := db.Close(); err != io.ErrClosedPipe || raw.closed.Load() != 2 {
 		t.Errorf("Close: %v, connectors were closed %d times", err, raw.closed.Load())
 	}
@@ -176,7 +174,7 @@ func TestDriverThatRejectsTheDSN(t *testing.T) {
 
 func TestWrapTwiceIsOnce(t *testing.T) {
 	r := newRig(t)
-	d := WrapDriver(&sqlite3.SQLiteDriver{}, r.options()...)
+	d := WrapDriver(&shopDriver{}, r.options()...)
 	if again := WrapDriver(d, WithMaxSummaries(1)); again != d {
 		t.Errorf("WrapDriver has wrapped twice: %T", again)
 	}
@@ -189,12 +187,12 @@ func TestWrapTwiceIsOnce(t *testing.T) {
 	}
 	const late = "it is observed already, and its options stay as they are; these are ignored"
 	db := OpenDB(c, WithPoolName("ignored"))
-	r.wantHandled("otdb: WrapDriver: "+late, "otdb: WrapConnector: "+late)
+	r.WantHandled("otdb: WrapDriver: "+late, "otdb: WrapConnector: "+late)
 	defer db.Close()
 	if err := db.PingContext(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(r.spans()); n != 1 {
+	if n := len(r.Spans()); n != 1 {
 		t.Errorf("%d spans for one connect", n)
 	}
 	// A connector of one that was wrapped, in the way of another library.
@@ -214,68 +212,17 @@ func TestNilDriversAndConnectors(t *testing.T) {
 	if stop, err := ObservePool(nil); err == nil || stop == nil || err.Error() != "otdb: ObservePool: the database is nil" {
 		t.Errorf("ObservePool: %v", err)
 	}
-	r.wantHandled("otdb: WrapDriver: the driver is nil", "otdb: WrapConnector: the connector is nil")
-}
-
-func TestRaw(t *testing.T) {
-	onSystems(t, func(t *testing.T, s system, _ *rig, db *sql.DB, _ attrs) {
-		want := reflect.TypeFor[*sqlite3.SQLiteConn]()
-		if s.name != "sqlite3" {
-			want = reflect.TypeFor[*stdlib.Conn]()
-		}
-		conn, err := db.Conn(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := conn.Raw(func(c any) error {
-			if raw := Raw(c); reflect.TypeOf(raw) != want {
-				t.Errorf("Raw returns a %T", raw)
-			} else if Raw(raw) != raw {
-				t.Error("Raw of the driver's own connection is another one")
-			}
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if Raw(nil) != nil || Raw(7) != 7 {
-			t.Error("Raw changes what is no connection")
-		}
-	})
-}
-
-func TestCopyFromThroughRaw(t *testing.T) {
-	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, _ attrs) {
-		if s.name == "sqlite3" {
-			t.Skip("SQLite has no COPY")
-		}
-		conn, err := db.Conn(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := conn.Raw(func(c any) error {
-			n, err := Raw(c).(*stdlib.Conn).Conn().CopyFrom(context.Background(), pgx.Identifier{"otdb_users"}, []string{"id", "email"},
-				pgx.CopyFromRows([][]any{{int32(10), "canary-10@example.com"}, {int32(11), "canary-11@example.com"}}))
-			if n != 2 {
-				t.Errorf("%d rows copied", n)
-			}
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		r.wantSpans() // the program has gone round us
-	})
+	r.WantHandled("otdb: WrapDriver: the driver is nil", "otdb: WrapConnector: the connector is nil")
 }
 
 // The methods that a program may look for on a driver's connector.
 func TestWrappedDriverOpens(t *testing.T) {
 	r := newRig(t)
-	c, err := WrapDriver(&sqlite3.SQLiteDriver{}, r.options()...).Open(sqliteFile(t))
+	c, err := WrapDriver(&shopDriver{}, r.options(WithSystem("sqlite"), WithNamespace("shop.db"))...).Open(sqliteFile(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := Raw(c).(*sqlite3.SQLiteConn); !ok {
+	if _, ok := Raw(c).(*shopConn); !ok {
 		t.Errorf("Raw returns a %T", Raw(c))
 	}
 	if err := c.Close(); err != nil {
@@ -287,10 +234,10 @@ func TestWrappedDriverOpens(t *testing.T) {
 	if err != io.ErrNoProgress {
 		t.Errorf("err = %v", err)
 	}
-	if got := r.takeSpans(); len(got) != 1 || !strings.Contains(r.text(got[0]), "status Error") {
+	if got := r.TakeSpans(); len(got) != 1 || !strings.Contains(r.Text(got[0]), "status Error") {
 		t.Errorf("spans %v", got)
 	}
-	r.wantNothingOf("canary")
+	r.WantNothingOf("canary")
 }
 
 const ignoredByOpen = "otdb: Open: it is observed already, and its options stay as they are; these are ignored"
@@ -299,13 +246,14 @@ const ignoredByOpen = "otdb: Open: it is observed already, and its options stay 
 func TestOpenWrapped(t *testing.T) {
 	r := newRig(t)
 	other := newRig(t)
-	raw := &sqlite3.SQLiteDriver{}
-	bare, wrapped := freshName(), freshName()
+	raw := &shopDriver{}
+	bare, wrapped := freshName()+"-sqlite3", freshName()
 	sql.Register(bare, raw)
-	sql.Register(wrapped, WrapDriver(raw, r.options(WithQueryText(QueryTextOff), WithPoolName("first"))...))
+	sql.Register(wrapped, WrapDriver(raw, r.options(
+		WithSystem("sqlite"), WithNamespace("shop.db"), WithQueryText(QueryTextOff), WithPoolName("first"))...))
 	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
-	connect := span{name: "CONNECT", start: conn.with(attrs{"db.operation.name": "CONNECT"})}
-	query := span{name: "SELECT", start: conn.with(attrs{"db.query.summary": "SELECT"})}
+	connect := span{name: "CONNECT", start: conn.With(attrs{"db.operation.name": "CONNECT"})}
+	query := span{name: "SELECT", start: conn.With(attrs{"db.query.summary": "SELECT"})}
 
 	for name, open := range map[string]func() (*sql.DB, error){
 		"Open":              func() (*sql.DB, error) { return Open(wrapped, sqliteFile(t)) },
@@ -328,12 +276,12 @@ func TestOpenWrapped(t *testing.T) {
 			}
 			switch name {
 			case "Open with options":
-				other.wantHandled(ignoredByOpen)
+				other.WantHandled(ignoredByOpen)
 			case "Register":
-				other.wantHandled(strings.Replace(ignoredByOpen, "Open", "Register", 1))
+				other.WantHandled(strings.Replace(ignoredByOpen, "Open", "Register", 1))
 			}
 			if name != "Register" {
-				if text := fmt.Sprint(r.collect()["db.client.connection.count"]); !strings.Contains(text, "first") {
+				if text := fmt.Sprint(r.Collect()["db.client.connection.count"]); !strings.Contains(text, "first") {
 					t.Errorf("the pool's metrics are %s", text)
 				}
 			}
@@ -370,7 +318,7 @@ func TestOpenWrapped(t *testing.T) {
 	if _, err := db.ExecContext(context.Background(), "SELECT 1"); err != nil {
 		t.Error(err)
 	}
-	other.wantSpans(connect, span{name: "SELECT", start: query.start.with(attrs{"db.query.text": "SELECT ?"})})
+	other.wantSpans(connect, span{name: "SELECT", start: query.start.With(attrs{"db.query.text": "SELECT ?"})})
 	r.wantSpans()
 }
 
@@ -378,7 +326,7 @@ func TestOpenWrapped(t *testing.T) {
 // with the same DSN.
 func TestOpenWrappedConcurrently(t *testing.T) {
 	r, other := newRig(t), newRig(t)
-	raw := &sqlite3.SQLiteDriver{}
+	raw := &shopDriver{}
 	bare, wrapped := freshName(), freshName()
 	sql.Register(bare, raw)
 	sql.Register(wrapped, WrapDriver(raw, r.options(WithQueryText(QueryTextOff))...))
@@ -406,22 +354,22 @@ func TestOpenWrappedConcurrently(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if n := len(r.spans()); n != 2*goroutines*each {
+	if n := len(r.Spans()); n != 2*goroutines*each {
 		t.Errorf("%d spans of the wrapped driver, want %d", n, 2*goroutines*each)
 	}
-	if n := len(other.spans()); n != goroutines*each {
+	if n := len(other.Spans()); n != goroutines*each {
 		t.Errorf("%d spans of the bare driver, want %d", n, goroutines*each)
 	}
 }
 
 // openingDriver opens a database to make a connector, and cannot be compared.
 type openingDriver struct {
-	sqlite3.SQLiteDriver
+	shopDriver
 	name string
 	opts []Option
 }
 
-func (d openingDriver) Open(dsn string) (driver.Conn, error) { return d.SQLiteDriver.Open(dsn) }
+func (d openingDriver) Open(dsn string) (driver.Conn, error) { return d.shopDriver.Open(dsn) }
 
 func (d openingDriver) OpenConnector(dsn string) (driver.Connector, error) {
 	db, err := Open(d.name, dsn, d.opts...)
@@ -431,7 +379,7 @@ func (d openingDriver) OpenConnector(dsn string) (driver.Connector, error) {
 	if err := errors.Join(db.PingContext(context.Background()), db.Close()); err != nil {
 		return nil, err
 	}
-	return openingConnector{dsnConnector{&d.SQLiteDriver, dsn}, d}, nil
+	return openingConnector{dsnConnector{&d.shopDriver, dsn}, d}, nil
 }
 
 type openingConnector struct {
@@ -446,7 +394,7 @@ func (c openingConnector) Driver() driver.Driver { return c.d }
 func TestOpenInsideOfOpen(t *testing.T) {
 	inner, outer := newRig(t), newRig(t)
 	wrappedInside, opening, wrappedOutside := freshName(), freshName(), freshName()
-	sql.Register(wrappedInside, WrapDriver(&sqlite3.SQLiteDriver{}, inner.options()...))
+	sql.Register(wrappedInside, WrapDriver(&shopDriver{}, inner.options()...))
 	d := openingDriver{name: wrappedInside}
 	sql.Register(opening, d)
 	sql.Register(wrappedOutside, WrapDriver(d, outer.options()...))
@@ -468,12 +416,65 @@ func TestOpenInsideOfOpen(t *testing.T) {
 				t.Error(err)
 			}
 			_ = db.Close()
-			if n := len(inner.takeSpans()); n != test.looks {
+			if n := len(inner.TakeSpans()); n != test.looks {
 				t.Errorf("%d spans of the database inside, want %d", n, test.looks)
 			}
-			if n := len(outer.takeSpans()); n != 1 {
+			if n := len(outer.TakeSpans()); n != 1 {
 				t.Errorf("%d spans of the database outside, want 1", n)
 			}
 		})
 	}
 }
+
+// The error that comes back is the driver's own, and not a copy of it; what is
+// exported of it holds neither the host nor the user.
+func TestErrorsAreTheDriversOwn(t *testing.T) {
+	for _, want := range []error{
+		&net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "canary-host", Server: "canary-server:53", IsNotFound: true}},
+		&postgresError{Severity: "FATAL", Code: "28000", Message: `no pg_hba.conf entry for host "canary-host", user "canary-user"`},
+		driver.ErrBadConn,
+		io.ErrUnexpectedEOF,
+	} {
+		r := newRig(t)
+		db := OpenDB(brokenConnector{want}, r.options()...)
+		if err := db.PingContext(context.Background()); err != want {
+			t.Errorf("err = %v", err)
+		}
+		class := errs.Classify(want)
+		failed := span{
+			name: "CONNECT", start: attrs{"db.system.name": "other_sql", "db.operation.name": "CONNECT"},
+			end: attrs{"error.type": class.Type}, err: want,
+		}
+		if class.Code != "" {
+			failed.end["db.response.status_code"] = class.Code
+		}
+		attempts := 1
+		if want == driver.ErrBadConn {
+			attempts = 3 // which database/sql makes: each is a span
+		}
+		r.wantSpans(slices.Repeat([]span{failed}, attempts)...)
+		r.wantDurations()
+		r.WantNothingOf("canary")
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type brokenConnector struct{ err error }
+
+func (c brokenConnector) Connect(context.Context) (driver.Conn, error) { return nil, c.err }
+func (c brokenConnector) Driver() driver.Driver                        { return brokenDriver(c) }
+
+type brokenDriver struct{ err error }
+
+func (d brokenDriver) Open(string) (driver.Conn, error) { return nil, d.err }
+
+// postgresError has the shape of pgx's.
+type postgresError struct{ Severity, Code, Message string }
+
+func (e *postgresError) Error() string {
+	return e.Severity + ": " + e.Message + " (SQLSTATE " + e.Code + ")"
+}
+
+func (e *postgresError) SQLState() string { return e.Code }

@@ -1,4 +1,4 @@
-package otdb
+package drivers
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "github.com/mattn/go-sqlite3"
+
+	"github.com/taskspan/taskspan/otdb"
 )
 
 // The statements that the tests run, on PostgreSQL.
@@ -140,7 +142,7 @@ var realPostgres = func() system {
 }()
 
 // onSystems runs a test on each system with a database that has one idle connection.
-func onSystems(t *testing.T, test func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs), opts ...Option) {
+func onSystems(t *testing.T, test func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs), opts ...otdb.Option) {
 	for _, s := range []system{sqlite, postgres, realPostgres} {
 		t.Run(s.name, func(t *testing.T) {
 			driverName, dsn, conn := s.prepare(t)
@@ -149,9 +151,9 @@ func onSystems(t *testing.T, test func(t *testing.T, s system, r *rig, db *sql.D
 			if err := db.PingContext(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			r.takeSpans()
+			r.TakeSpans()
 			test(t, s, r, db, conn)
-			r.wantNothingOf("canary")
+			r.WantNothingOf("canary")
 		})
 	}
 }
