@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/taskspan/taskspan/errs"
@@ -168,7 +169,7 @@ func TestTypesOfErrors(t *testing.T) {
 	} {
 		want.Code, want.Type = code, code
 		checkClass(t, &pgconn.PgError{Severity: "ERROR", Code: code, Message: "m"}, want)
-		checkClass(t, &pq.Error{Severity: "ERROR", Code: pq.ErrorCode(code), Message: "m"}, want)
+		checkClass(t, &pq.Error{Severity: "ERROR", Code: pqerror.Code(code), Message: "m"}, want)
 	}
 	for code, want := range map[uint16]errs.Class{
 		1317: {Kind: errs.KindCanceled}, 3024: {Kind: errs.KindTimeout}, 2006: {Kind: errs.KindConnection}, 1062: {Kind: errs.KindConstraint},

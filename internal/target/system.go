@@ -1,7 +1,6 @@
 package target
 
 import (
-	"database/sql/driver"
 	"reflect"
 	"strings"
 	"unicode"
@@ -117,11 +116,6 @@ var driverNames = map[string]string{
 	"databricks":        otherSQL,
 	"duckdb":            otherSQL,
 	"cloudsqlsqlserver": sqlServer,
-}
-
-// systemOfDriver returns the system of a driver, or the empty string.
-func systemOfDriver(driverName string, drv driver.Driver) string {
-	return refine(systemOfType(drv), systemOfName(driverName))
 }
 
 // refine merges the systems that an import path and a name stand for

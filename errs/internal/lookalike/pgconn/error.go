@@ -69,9 +69,9 @@ func NewParseConfigError(conn, msg string, err error) error {
 
 func (e *ParseConfigError) Error() string {
 	if e.err == nil {
-		return fmt.Sprintf("cannot parse `%s`: %s", e.ConnString, e.msg)
+		return "cannot parse `" + e.ConnString + "`: " + e.msg
 	}
-	return fmt.Sprintf("cannot parse `%s`: %s (%s)", e.ConnString, e.msg, e.err)
+	return "cannot parse `" + e.ConnString + "`: " + e.msg + " (" + e.err.Error() + ")"
 }
 
 func (e *ParseConfigError) Unwrap() error { return e.err }
