@@ -322,7 +322,7 @@ func TestStillRunning(t *testing.T) {
 			return 0, nil
 		}, WithRunner(b.runner), WithID("17"))
 		_ = b.runner.Run(t.Context(), "quick", func(context.Context) error { time.Sleep(4 * time.Second); return nil })
-		second := Go(t.Context(), "second", func(context.Context) (int, error) { time.Sleep(10 * time.Second); return 0, nil }, WithRunner(b.runner))
+		second := Go(t.Context(), "second", func(context.Context) (int, error) { time.Sleep(9 * time.Second); return 0, nil }, WithRunner(b.runner))
 		_, _ = first.Wait()
 		_, _ = second.Wait()
 		at(10, "first", kv{"worker.task.id": "17"})
