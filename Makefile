@@ -17,9 +17,10 @@ BENCHFLAGS    ?=
 # that needs neither Docker nor a server: drivers.
 COVERED := . telemetry
 NESTED  := examples bench worker/riverworker
-MODULES := $(COVERED) $(NESTED) integration
+TOOL    := cmd/otdbvet
+MODULES := $(COVERED) $(NESTED) $(TOOL) integration
 # What users require: none of it may have a vulnerability.
-RELEASED := $(COVERED) worker/riverworker
+RELEASED := $(COVERED) worker/riverworker $(TOOL)
 
 # Every module is checked as its users get it, without the workspace.
 ALONE := GOWORK=off
@@ -43,6 +44,7 @@ test: ## test every module that needs no Docker, with the race detector and the 
 	$(MAKE) --no-print-directory allocs || status=1; \
 	$(MAKE) --no-print-directory cover || status=1; \
 	($(call each,$(NESTED),$(GO) test -race -count=1 ./...)) || status=1; \
+	($(call each,$(TOOL),$(GO) test -count=1 ./...)) || status=1; \
 	($(call each,integration,$(GO) test -race -count=1 ./drivers)) || status=1; \
 	exit $$status
 
@@ -72,6 +74,12 @@ lint: $(TOOLS)/golangci-lint-$(GOLANGCI) ## run the linters in every module
 .PHONY: vet
 vet: ## run go vet in every module
 	@$(call each,$(MODULES),$(GO) vet ./...)
+
+.PHONY: otdbvet
+otdbvet: ## run otdbvet in every module, as a go vet tool
+	@mkdir -p $(TOOLS)
+	@cd $(TOOL) && $(ALONE) $(GO) build -o $(TOOLS)/otdbvet .
+	@$(call each,$(MODULES),$(GO) vet -vettool=$(TOOLS)/otdbvet ./...)
 
 .PHONY: tidy
 tidy: ## show what go mod tidy would change, and fail if it is anything
