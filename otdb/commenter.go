@@ -58,16 +58,16 @@ func (c *commenter) direct(spanCtx, ctx context.Context, st *statement, query st
 	if c.mode != CommentFull || cached || st.commentAt < 0 {
 		return c.prepared(ctx, st, query)
 	}
-	carrier := propagation.MapCarrier{}
-	c.inject(spanCtx, carrier)
-	return st.commented(query, c.format(c.with(ledger.FromContext(ctx).Task(), carrier)))
+	return st.commented(query, c.format(c.with(ledger.FromContext(ctx).Task(), c.inject(spanCtx))))
 }
 
-// inject writes the trace context into carrier, and no baggage: that holds the
+// inject returns the trace context as fields, and no baggage: that holds the
 // application's values, which stay out of the server's logs.
-func (c *commenter) inject(ctx context.Context, carrier propagation.MapCarrier) {
-	defer reportPanic("the propagator", func() { clear(carrier) })
+func (c *commenter) inject(ctx context.Context) (fields propagation.MapCarrier) {
+	defer scope.Guard("the propagator")
+	carrier := propagation.MapCarrier{}
 	c.propagator.Inject(baggage.ContextWithoutBaggage(ctx), carrier)
+	return carrier
 }
 
 // with returns the tags, the task and the carrier's fields.

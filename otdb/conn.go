@@ -5,9 +5,8 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"slices"
 
-	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // conn is a connection. What it claims to implement beyond these methods is
@@ -16,8 +15,8 @@ import (
 type conn struct {
 	db  *database
 	raw driver.Conn
-	// life is otelsql's connection around raw, for ping and session reset.
-	life lifecycleConn
+	// lifecycle is otelsql's connection around raw, for ping and session reset.
+	lifecycle lifecycleConn
 
 	// The optional interfaces of raw that are looked at in every call.
 	execerCtx  driver.ExecerContext
@@ -32,7 +31,7 @@ type conn struct {
 	latest  *statement
 	tx      *tx        // the open transaction
 	skipped []*skipped // the statements that raw skipped, until they are prepared; oldest first
-	spare   *iteration // for the next query
+	spare   *query     // for the next query
 }
 
 var (
@@ -50,14 +49,14 @@ type lifecycleConn interface {
 	Raw() driver.Conn
 }
 
-// newConn returns the observed form of otelsql's connection.
-func newConn(db *database, life driver.Conn) driver.Conn {
-	l, ok := life.(lifecycleConn)
+// newConn wraps otelsql's connection.
+func newConn(db *database, lc driver.Conn) driver.Conn {
+	l, ok := lc.(lifecycleConn)
 	if !ok { // not with the version of otelsql that go.mod asks for
-		handle(errors.New("otdb: otelsql's connection lacks a method; the connection is not observed"))
-		return life
+		instrument.Handle(errors.New("otdb: otelsql's connection lacks a method; the connection is not wrapped"))
+		return lc
 	}
-	c := &conn{db: db, raw: l.Raw(), life: l}
+	c := &conn{db: db, raw: l.Raw(), lifecycle: l}
 	c.execerCtx, _ = c.raw.(driver.ExecerContext)
 	c.queryerCtx, _ = c.raw.(driver.QueryerContext)
 	c.execer, _ = c.raw.(driver.Execer)   //nolint:staticcheck // see conn
@@ -106,12 +105,10 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 	if c.db.cfg.operations&OperationPing == 0 {
 		return pinger.Ping(ctx)
 	}
-	call := &call{Context: ctx}
-	returned := false
-	defer call.done(&returned)
-	err = c.life.Ping(call)
-	returned = true
-	return err
+	call := &lifecycleContext{Context: ctx}
+	err = instrument.ErrNotReturned
+	defer func() { call.op.end(&outcome{err: err}) }()
+	return c.lifecycle.Ping(call)
 }
 
 // resetSession is ResetSession where raw has it.
@@ -121,17 +118,15 @@ func (c *conn) resetSession(ctx context.Context) (err error) {
 	if c.db.cfg.operations&OperationResetSession == 0 {
 		return c.raw.(driver.SessionResetter).ResetSession(ctx)
 	}
-	call := &call{Context: ctx}
-	returned := false
-	defer call.done(&returned)
-	err = c.life.ResetSession(call)
-	returned = true
-	return err
+	call := &lifecycleContext{Context: ctx}
+	err = instrument.ErrNotReturned
+	defer func() { call.op.end(&outcome{err: err}) }()
+	return c.lifecycle.ResetSession(call)
 }
 
 // Begin implements driver.Conn. database/sql calls BeginTx instead.
 func (c *conn) Begin() (driver.Tx, error) {
-	return c.beginObserved(context.Background(), func(context.Context) (driver.Tx, error) {
+	return c.beginTx(context.Background(), func(context.Context) (driver.Tx, error) {
 		return c.raw.Begin() //nolint:staticcheck // whoever calls this form means it
 	})
 }
@@ -147,20 +142,19 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 			return nil, errors.New("sql: driver does not support read-only transactions")
 		}
 	}
-	return c.beginObserved(ctx, func(ctx context.Context) (driver.Tx, error) { return c.begin(ctx, opts) })
+	return c.beginTx(ctx, func(ctx context.Context) (driver.Tx, error) { return c.begin(ctx, opts) })
 }
 
-// beginObserved is the operation of a BEGIN.
-func (c *conn) beginObserved(ctx context.Context, begin func(context.Context) (driver.Tx, error)) (_ driver.Tx, err error) {
+// beginTx is the operation of a BEGIN.
+func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.Tx, error)) (_ driver.Tx, err error) {
 	var op operation
 	callCtx := ctx
-	if d := c.db.begin; d != nil {
-		callCtx = op.begin(ctx, d, "", d.startOptions)
+	if k := c.db.begin; k != nil {
+		callCtx = op.begin(ctx, k, nil, k.startOptions)
 	}
-	returned := false
-	defer func() { op.finish(err, returned) }()
+	err = instrument.ErrNotReturned
+	defer func() { op.end(&outcome{err: err}) }()
 	raw, err := begin(callCtx)
-	returned = true
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +182,7 @@ func (c *conn) begin(ctx context.Context, opts driver.TxOptions) (driver.Tx, err
 
 // Prepare implements driver.Conn. database/sql calls PrepareContext instead.
 func (c *conn) Prepare(query string) (driver.Stmt, error) {
-	return c.prepareObserved(context.Background(), query, func(_ context.Context, text string) (driver.Stmt, error) {
+	return c.prepareWith(context.Background(), query, func(_ context.Context, text string) (driver.Stmt, error) {
 		return c.raw.Prepare(text)
 	})
 }
@@ -200,21 +194,20 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	if sk := c.takeSkipped(ctx, query); sk != nil {
 		return c.prepareSkipped(ctx, sk)
 	}
-	return c.prepareObserved(ctx, query, c.prepare)
+	return c.prepareWith(ctx, query, c.prepare)
 }
 
-// prepareObserved is the operation of a PREPARE.
-func (c *conn) prepareObserved(ctx context.Context, query string, prepare func(context.Context, string) (driver.Stmt, error)) (_ driver.Stmt, err error) {
+// prepareWith is the operation of a PREPARE.
+func (c *conn) prepareWith(ctx context.Context, query string, prepare func(context.Context, string) (driver.Stmt, error)) (_ driver.Stmt, err error) {
 	st := c.statement(query)
 	var op operation
 	callCtx := ctx
 	if c.db.prepare != nil {
-		callCtx = op.begin(ctx, c.db.prepare, query, st.prepareSpan)
+		callCtx = op.begin(ctx, c.db.prepare, st, st.prepareSpan)
 	}
-	returned := false
-	defer func() { op.finish(err, returned) }()
+	err = instrument.ErrNotReturned
+	defer func() { op.end(&outcome{err: err}) }()
 	raw, err := prepare(callCtx, c.db.comment.prepared(ctx, st, query))
-	returned = true
 	if err != nil {
 		return nil, err
 	}
@@ -247,15 +240,15 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 		}
 	}
 	st := c.statement(query)
-	op := operation{text: &st.text}
-	callCtx := op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
-	returned := false
+	var op operation
+	callCtx := op.begin(ctx, st.operationKind, st, c.db.startOptions(st, args))
+	err = instrument.ErrNotReturned
 	defer func() {
 		if err == driver.ErrSkip { //nolint:errorlint // database/sql compares it so
 			c.keepSkipped(&skipped{operation: op, ctx: ctx, query: query})
 			return
 		}
-		op.finishExec(res, err, returned)
+		op.end(&outcome{err: err, result: res})
 	}()
 	text := query
 	if c.db.comment.mode != 0 {
@@ -266,7 +259,6 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 	} else {
 		res, err = c.execer.Exec(text, values)
 	}
-	returned = true
 	return res, err
 }
 
@@ -279,17 +271,16 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 		}
 	}
 	st := c.statement(query)
-	it := c.newIteration()
-	it.op.text = &st.text
-	callCtx := it.op.begin(ctx, st.descriptor, query, c.db.startOptions(st, args))
-	returned := false
+	q := c.newQuery()
+	callCtx := q.op.begin(ctx, st.operationKind, st, c.db.startOptions(st, args))
+	err = instrument.ErrNotReturned
 	defer func() {
 		switch {
 		case err == driver.ErrSkip: //nolint:errorlint // database/sql compares it so
-			c.keepSkipped(&skipped{operation: it.op, ctx: ctx, query: query})
-			it.release()
-		case err != nil || !returned:
-			it.failed(err, returned)
+			c.keepSkipped(&skipped{operation: q.op, ctx: ctx, query: query})
+			q.release()
+		case err != nil:
+			q.fail(err)
 		}
 	}()
 	text := query
@@ -302,11 +293,10 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	} else {
 		raw, err = c.queryer.Query(text, values)
 	}
-	returned = true
 	if err != nil {
 		return nil, err
 	}
-	return it.opened(raw), nil
+	return q.open(raw), nil
 }
 
 // legacyValues prepares a call of a method that takes no context, as
@@ -326,127 +316,4 @@ func legacyValues(ctx context.Context, args []driver.NamedValue) ([]driver.Value
 		return nil, ctx.Err()
 	}
 	return values, nil
-}
-
-// finish ends an operation that is over with the driver's return, if it was
-// begun.
-func (o *operation) finish(err error, returned bool) {
-	if o.descriptor == nil {
-		if err != nil {
-			errs.Remember(err)
-		}
-		return
-	}
-	out := outcome{err: err, returned: unknown, affected: unknown}
-	if !returned {
-		out.class = unwinding()
-	}
-	o.end(&out)
-}
-
-// finishExec is finish for an exec.
-func (o *operation) finishExec(res driver.Result, err error, returned bool) {
-	out := outcome{err: err, returned: unknown, affected: unknown}
-	if o.db.cfg.rowCounts && returned && err == nil && res != nil {
-		out.affected = rowsAffected(res)
-	}
-	if !returned {
-		out.class = unwinding()
-	}
-	o.end(&out)
-}
-
-// rowsAffected asks a result, which the application may never do: what goes
-// wrong here must not go wrong for it.
-func rowsAffected(res driver.Result) (n int64) {
-	defer reportPanic("the driver's RowsAffected", func() { n = unknown })
-	n, err := res.RowsAffected()
-	if err != nil {
-		return unknown
-	}
-	return n
-}
-
-// skipped is the operation of a statement whose fast path raw has skipped with
-// ErrSkip. database/sql goes on by preparing and executing the same statement
-// on the same connection, in which the operation goes on too.
-//
-// It does so whatever happens, but in between it gives the connection free:
-// goroutines that share a transaction or a single connection may use it for
-// anything, such as statements that are skipped too, pings and transactions.
-// None of that says that nobody goes on with a statement. Only a program that
-// calls the driver itself comes to that.
-type skipped struct {
-	operation
-	ctx   context.Context // that database/sql called with
-	query string
-}
-
-// maxSkipped is how many statements a connection keeps: far more than there are
-// goroutines to share it.
-const maxSkipped = 256
-
-// keepSkipped keeps a statement until it is prepared.
-func (c *conn) keepSkipped(sk *skipped) {
-	if len(c.skipped) == maxSkipped {
-		c.skipped[0].abandon()
-		c.skipped = slices.Delete(c.skipped, 0, 1)
-	}
-	c.skipped = append(c.skipped, sk)
-}
-
-// takeSkipped returns the oldest statement that a call of PrepareContext goes on
-// with, or nil.
-func (c *conn) takeSkipped(ctx context.Context, query string) *skipped {
-	for i, sk := range c.skipped {
-		if sk.query == query && sameContext(sk.ctx, ctx) {
-			c.skipped = slices.Delete(c.skipped, i, i+1)
-			return sk
-		}
-	}
-	return nil
-}
-
-// abandonSkipped ends the operations of the statements that nobody went on with.
-// It is called when nobody can any more: the connection is closed, or comes from
-// the pool and is reset.
-func (c *conn) abandonSkipped() {
-	for _, sk := range c.skipped {
-		sk.abandon()
-	}
-	clear(c.skipped)
-	c.skipped = c.skipped[:0] // for the next one without an allocation
-}
-
-func (s *skipped) abandon() {
-	s.end(&outcome{class: abandoned, returned: unknown, affected: unknown})
-}
-
-// sameContext reports whether a and b are the same. Contexts need not be
-// comparable: two of one type that cannot be compared count as the same if they
-// end together. To ask reflect beforehand would allocate for context.Background.
-func sameContext(a, b context.Context) (same bool) {
-	defer func() {
-		if recover() != nil { // they are of one type, and not comparable
-			same = a.Done() == b.Done()
-		}
-	}()
-	return a == b
-}
-
-// prepareSkipped is PrepareContext for a statement that raw has skipped.
-func (c *conn) prepareSkipped(ctx context.Context, sk *skipped) (_ driver.Stmt, err error) {
-	st := c.statement(sk.query)
-	returned := false
-	defer func() {
-		if err != nil || !returned {
-			sk.finish(err, returned)
-		}
-	}()
-	raw, err := c.prepare(sk.operation.ctx, c.db.comment.prepared(ctx, st, sk.query))
-	returned = true
-	if err != nil {
-		return nil, err
-	}
-	return newStmt(c, raw, st, sk), nil
 }

@@ -6,14 +6,16 @@ import (
 	"io"
 	"sync"
 
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/target"
 )
 
 // connector makes the connections of one database.
 type connector struct {
-	raw  driver.Connector
-	life driver.Connector // otelsql's, around raw
-	db   *database
+	raw driver.Connector
+	db  *database
+
+	lifecycle driver.Connector // otelsql's, around raw
 
 	mu   sync.Mutex
 	stop []func() error // what ends with the database
@@ -29,31 +31,30 @@ var (
 func newConnector(raw driver.Connector, cfg *config, inferred target.Target) (*connector, error) {
 	db, err := newDatabase(cfg, inferred)
 	c := &connector{raw: raw, db: db}
-	life, lifeErr := db.throughOtelsql(raw)
-	if lifeErr != nil { // a oneConnector has no error to give
-		return nil, lifeErr
+	lifecycle, errLifecycle := db.throughOtelsql(raw)
+	if errLifecycle != nil { // a oneConnector has no error to give
+		return nil, errLifecycle
 	}
-	c.life = life
+	c.lifecycle = lifecycle
 	return c, err
 }
 
 // another returns a connector to the same database for one more sql.DB, whose
 // end is not that of the first.
 func (c *connector) another() *connector {
-	return &connector{raw: c.raw, life: c.life, db: c.db}
+	return &connector{raw: c.raw, db: c.db, lifecycle: c.lifecycle}
 }
 
 // Connect implements driver.Connector.
-func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	call := &call{Context: ctx}
-	returned := false
-	defer call.done(&returned)
-	life, err := c.life.Connect(call)
-	returned = true
+func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
+	call := &lifecycleContext{Context: ctx}
+	err = instrument.ErrNotReturned
+	defer func() { call.op.end(&outcome{err: err}) }()
+	conn, err := c.lifecycle.Connect(call)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c.db, life), nil
+	return newConn(c.db, conn), nil
 }
 
 // Driver implements driver.Connector. It returns the raw driver: programs look
@@ -68,7 +69,7 @@ func (c *connector) Close() error {
 	c.stop = nil
 	c.mu.Unlock()
 	for _, f := range stop {
-		handle(f())
+		instrument.Handle(f())
 	}
 	if closer, ok := c.raw.(io.Closer); ok {
 		return closer.Close()

@@ -10,17 +10,21 @@
 //
 // # Spans
 //
-// One logical statement is one span of kind CLIENT, from the call to the end of
-// its rows, with the error of the iteration if there was one. It is named by
+// One logical statement is one span of kind CLIENT, from the call until its rows
+// are closed, with the error of the iteration if there was one. It is named by
 // the statement's summary, such as "SELECT orders customers", and carries the
 // attributes of the OpenTelemetry database conventions: db.system.name,
 // db.namespace, server.address, server.port, db.query.summary and
 // db.query.text, all known when the span starts so that samplers see them, and
-// db.response.status_code and error.type at its end. otdb.driver.duration is
-// the time inside the driver, in seconds, where the consumer of the rows made
-// the span at least a millisecond longer than that. In a task it is exact, and
-// elsewhere for the call, the first row and the consumer's pauses before the first
-// two rows, and from the first pause on that is seen to be long; others are sampled.
+// db.response.status_code and error.type at its end.
+//
+// Whoever closes the rows ends the span, then: their consumer, a context, the
+// transaction, or the worker task. otdb.driver.duration is the time inside the driver,
+// in seconds, where the span is at least a millisecond longer than that. Measured are
+// the call, some of the rows, and every row while rows take a microsecond or more, on
+// average so far or since the last measured row. A measured row stands for those since
+// the last one. A lone stall in the middle of a quick stream, and less than a
+// microsecond a row, may not count as the driver's time.
 //
 // A statement whose driver skips its fast path with driver.ErrSkip, as
 // go-sql-driver/mysql does with every one that has arguments, is one span too,

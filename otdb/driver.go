@@ -4,9 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 
-	"go.opentelemetry.io/otel"
-
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/target"
 )
 
@@ -59,14 +58,6 @@ func (d *wrappedDriver) connector(raw driver.Connector, dsn string) (*connector,
 	if c == nil {
 		return nil, err
 	}
-	handle(err)
+	instrument.Handle(err)
 	return c, nil
-}
-
-// handle reports an error that the application must not see.
-func handle(err error) {
-	defer func() { _ = recover() }() // the user's handler may panic as well
-	if err != nil {
-		otel.Handle(err)
-	}
 }

@@ -79,36 +79,3 @@ func TestLeakOfRowsThatAreBeingRead(t *testing.T) {
 		}
 	}
 }
-
-// Behind the end of a span that lasts until the return there is nobody to read the
-// clock for, but a task.
-func TestReadingsBehindTheReturn(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		ctx  context.Context
-		want int
-	}{
-		{"no task", t.Context(), 0},
-		{"task", ledger.NewContext(t.Context(), ledger.New(nil, "orders.ship")), 22}, // two a row, before Close and behind it
-	} {
-		h, readings := new(hourly), 0
-		db := OpenDB(h, WithOperations(0), WithTracerProvider(newRig(t).TracerProvider), WithSpanUntilReturn(), withClock(func() time.Duration {
-			readings++
-			return h.clock()
-		}))
-		rows, err := db.QueryContext(test.ctx, "SELECT")
-		if err != nil {
-			t.Fatal(err)
-		}
-		readings = 0
-		for range 10 {
-			rows.Next()
-		}
-		if err := errors.Join(rows.Close(), db.Close()); err != nil {
-			t.Error(err)
-		}
-		if readings != test.want {
-			t.Errorf("%s: %d readings, want %d", test.name, readings, test.want)
-		}
-	}
-}

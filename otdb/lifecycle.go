@@ -31,11 +31,9 @@ const (
 //
 // Such a call goes down like this:
 //
-//	connector.Connect(ctx)        makes a call, and defers call.done
-//	  otelsql: tracer.Start(call) the tracer below starts the call's operation
+//	connector.Connect(ctx)        makes a lifecycleContext, and defers the end of its operation
+//	  otelsql: tracer.Start       the tracer below begins the operation
 //	    driver: Connect(ctx)      with the context of the operation's span
-//	  otelsql: span.RecordError   the call keeps the error
-//	call.done                     ends the operation; it knows of panics
 //
 // Transactions are part of what a task does again and again. Through otelsql,
 // BEGIN and COMMIT would cost each a third more than by themselves: it makes
@@ -91,20 +89,13 @@ var operationBit = map[string]Operations{
 	opResetSession: OperationResetSession,
 }
 
-// call is one lifecycle operation on its way through otelsql. It is the
+// lifecycleContext is one lifecycle operation on its way through otelsql. It is the
 // context that otelsql gets, so that the tracer finds it there; the driver gets
 // the context of the operation's span.
-type call struct {
+type lifecycleContext struct {
 	context.Context
-
-	op     operation
-	handle callSpan
-	err    error
+	op operation
 }
-
-// done ends the operation, if there is one. It must be deferred, with a pointer
-// to whether the call returned.
-func (c *call) done(returned *bool) { c.op.finish(c.err, *returned) }
 
 // lifecycleProvider is the tracer provider that otelsql gets.
 type lifecycleProvider struct {
@@ -127,27 +118,16 @@ type lifecycleTracer struct {
 
 var _ trace.Tracer = lifecycleTracer{}
 
-// Start implements trace.Tracer. It starts the operation of the call that ctx is.
+// Start implements trace.Tracer. It begins the operation that ctx is. The span is
+// otelsql's to end, and so not the operation's own.
 func (t lifecycleTracer) Start(ctx context.Context, name string, _ ...trace.SpanStartOption) (context.Context, trace.Span) {
-	c, ok := ctx.(*call)
+	c, ok := ctx.(*lifecycleContext)
 	if !ok {
 		return ctx, noop.Span{}
 	}
-	c.handle.call = c
-	d := t.db.lifecycle[name]
-	if d == nil {
-		return c.Context, &c.handle
+	k := t.db.lifecycle[name]
+	if k == nil {
+		return c.Context, noop.Span{}
 	}
-	return c.op.begin(c.Context, d, "", d.startOptions), &c.handle
+	return c.op.begin(c.Context, k, nil, k.startOptions), noop.Span{}
 }
-
-// callSpan is the span that otelsql gets: it keeps what otelsql says for the call.
-type callSpan struct {
-	noop.Span
-	call *call
-}
-
-var _ trace.Span = (*callSpan)(nil)
-
-// RecordError implements trace.Span.
-func (s *callSpan) RecordError(err error, _ ...trace.EventOption) { s.call.err = err }

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/target"
 )
 
@@ -67,7 +68,7 @@ func lookUp(driverName, dsn string) (driver.Driver, error) {
 	defer func() {
 		if err := db.Close(); err != nil {
 			// A connector's error may tell of the DSN.
-			handle(fmt.Errorf("otdb: closing the database that the driver was looked up with: %s", errs.DriverMessage(err)))
+			instrument.Handle(fmt.Errorf("otdb: closing the database that the driver was looked up with: %s", errs.DriverMessage(err)))
 		}
 	}()
 	return db.Driver(), nil
@@ -91,7 +92,7 @@ func OpenDB(c driver.Connector, opts ...Option) *sql.DB {
 func openDB(c *connector, cfg *config) *sql.DB {
 	db := sql.OpenDB(c)
 	stop, err := c.db.observePool(db, cfg)
-	handle(err)
+	instrument.Handle(err)
 	c.onClose(stop)
 	return db
 }
@@ -103,7 +104,7 @@ func openDB(c *connector, cfg *config) *sql.DB {
 // Use [OpenDB] to have the pool observed as well, or [ObservePool].
 func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 	if c == nil {
-		handle(errors.New("otdb: WrapConnector: the connector is nil"))
+		instrument.Handle(errors.New("otdb: WrapConnector: the connector is nil"))
 		return nil
 	}
 	if w, ok := c.(*connector); ok {
@@ -111,9 +112,9 @@ func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 		return w
 	}
 	cfg, err := newConfig(opts)
-	handle(err)
+	instrument.Handle(err)
 	w, err := newConnector(c, cfg, target.FromConnector(c))
-	handle(err)
+	instrument.Handle(err)
 	if w == nil {
 		return c
 	}
@@ -125,7 +126,7 @@ func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 // Mistakes in the options go to the OpenTelemetry error handler.
 func WrapDriver(d driver.Driver, opts ...Option) driver.Driver {
 	if d == nil {
-		handle(errors.New("otdb: WrapDriver: the driver is nil"))
+		instrument.Handle(errors.New("otdb: WrapDriver: the driver is nil"))
 		return nil
 	}
 	if w, ok := d.(*wrappedDriver); ok {
@@ -133,7 +134,7 @@ func WrapDriver(d driver.Driver, opts ...Option) driver.Driver {
 		return w
 	}
 	_, err := newConfig(opts)
-	handle(err)
+	instrument.Handle(err)
 	return &wrappedDriver{raw: d, opts: opts}
 }
 
@@ -143,7 +144,7 @@ func ignored(function string, opts []Option) {
 		return
 	}
 	_, err := newConfig(opts)
-	handle(errors.Join(fmt.Errorf("otdb: %s: it is observed already, and its options stay as they are; these are ignored", function), err))
+	instrument.Handle(errors.Join(fmt.Errorf("otdb: %s: it is observed already, and its options stay as they are; these are ignored", function), err))
 }
 
 // observedError is what an observed driver returns to lookUp.

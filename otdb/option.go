@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/target"
 )
 
@@ -101,7 +102,6 @@ type config struct {
 	rowCounts     bool
 	spanFilter    func(context.Context, SpanInfo) bool
 	requireParent bool
-	untilReturn   bool
 	operations    Operations
 	comment       Comment
 	commentTags   []attribute.KeyValue
@@ -110,9 +110,7 @@ type config struct {
 	errorText     func(error) string
 	maxSummaries  int
 
-	// clock returns a monotonic reading, and timeAt the time of one; see time.go.
-	clock  func() time.Duration
-	timeAt func(reading time.Duration) time.Time
+	clock instrument.Clock
 
 	mistakes []error
 }
@@ -123,8 +121,7 @@ func newConfig(opts []Option) (*config, error) {
 	c := &config{
 		operations:   DefaultOperations,
 		maxSummaries: defaultMaxSummaries,
-		clock:        monotonic,
-		timeAt:       monotonicTime,
+		clock:        instrument.SystemClock,
 	}
 	for _, o := range opts {
 		if o == nil {
@@ -132,12 +129,6 @@ func newConfig(opts []Option) (*config, error) {
 			continue
 		}
 		o.apply(c)
-	}
-	if c.tracerProvider == nil {
-		c.tracerProvider = otel.GetTracerProvider()
-	}
-	if c.meterProvider == nil {
-		c.meterProvider = otel.GetMeterProvider()
 	}
 	if c.propagator == nil {
 		c.propagator = otel.GetTextMapPropagator()
@@ -325,14 +316,6 @@ func WithSlowStatements(threshold time.Duration, logger *slog.Logger) Option {
 		}
 		c.slow, c.slowLogger = threshold, logger
 	})
-}
-
-// WithSpanUntilReturn ends a query's span, and its metric, when the call
-// returns. By default they last until the end of the rows. What is known only
-// then is left out: the rows returned of [WithRowCounts]; and
-// [WithSlowStatements] sees the call alone.
-func WithSpanUntilReturn() Option {
-	return optionFunc(func(c *config) { c.untilReturn = true })
 }
 
 // WithErrorText replaces the text that is exported as the status description

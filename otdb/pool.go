@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/target"
 )
 
@@ -42,7 +43,7 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	return func() { handle(unregister()) }, nil
+	return func() { instrument.Handle(unregister()) }, nil
 }
 
 // observePool registers the pool's metrics. The returned function is never nil
@@ -50,11 +51,11 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 func (d *database) observePool(db *sql.DB, cfg *config) (unregister func() error, err error) {
 	none := func() error { return nil }
 	unregister = none
-	m, err := cfg.meter()
-	if err != nil {
+	m := scope.Meter(cfg.meterProvider)
+	if err := m.Err(); err != nil {
 		return none, err
 	}
-	defer panicOf("the meter", &err)
+	defer scope.GuardTo(&err, "the meter")
 	count, err1 := m.Int64ObservableUpDownCounter("db.client.connection.count",
 		metric.WithUnit("{connection}"),
 		metric.WithDescription("The number of connections that are currently in state described by the state attribute."))
@@ -109,7 +110,7 @@ func (d *database) observePool(db *sql.DB, cfg *config) (unregister func() error
 	}
 	registered = true
 	return sync.OnceValue(func() (err error) {
-		defer panicOf("the meter", &err)
+		defer scope.GuardTo(&err, "the meter")
 		poolNames.give(name)
 		return registration.Unregister()
 	}), nil

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
@@ -26,7 +27,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	return &rig{oteltest.New(t, oteltest.Scope{Name: scope, Version: Version, SchemaURL: semconv.SchemaURL}), t}
+	return &rig{oteltest.New(t, oteltest.Scope{Name: scope.Name, Version: Version, SchemaURL: semconv.SchemaURL}), t}
 }
 
 // options are those of a database under observation. Its clock stands still, so
@@ -41,8 +42,9 @@ func (r *rig) options(more ...Option) []Option {
 // withClock sets the clock. It is not a part of the API.
 func withClock(clock func() time.Duration) Option {
 	return optionFunc(func(c *config) {
-		c.clock = clock
-		c.timeAt = func(reading time.Duration) time.Time { return time.Now().Add(reading - clock()) }
+		c.clock = instrument.Clock{Now: clock, Time: func(reading time.Duration) time.Time {
+			return time.Now().Add(reading - clock())
+		}}
 	})
 }
 

@@ -3,46 +3,30 @@ package otdb
 import (
 	"database/sql/driver"
 	"io"
-	"math"
 	"reflect"
 	"sync/atomic"
 	"time"
 
-	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// What the consumer of rows takes between two calls of the driver, a gap, is
-// measured exactly before the first exactRows rows, and from the first time on that
-// it may have taken slowGap or longer: to such a consumer a reading of the clock
-// adds nothing. Otherwise one gap in sampledRows is measured and taken for the
-// others, so that a row costs next to nothing. Rows that turn out to have come
-// slowly where nobody looked have the next ones of such statements watched: all
-// of their gaps are measured.
-//
-// Rows that something else than their consumer may end (a context, a task) must
-// know when the driver was called last, unless all that is told of them was told when
-// the query returned: behind each of them the clock is read. In a task all gaps are
-// measured: a pause that was missed would be told as a slow statement, and as time
-// that the task spent in its databases.
-const (
-	exactRows   = 2
-	sampledRows = 128
-	slowGap     = 10 * time.Microsecond
-)
-
-// rows are the rows of a query. The query's operation lasts as long as they do.
+// rows are the rows of a query. The query's operation lasts as long as they do:
+// whoever closes them ends it, then.
 //
 // Like every driver.Rows they are used by one goroutine at a time. A task that
 // ends while they are open ends their operation from another goroutine: it
 // takes the operation's end with ended, and reads only what is published.
 type rows struct {
 	raw driver.Rows
-	// iteration is nil once the operation was ended by a call of these rows:
-	// whoever goes on to use them speaks to the driver alone.
-	iteration *iteration
-	ended     atomic.Bool // the operation's end is taken; not used outside of tasks
-	single    bool        // the raw rows know of no further result sets
+	// query is nil once the operation was ended by a call of these rows:
+	// whoever goes on to use them calls the driver alone.
+	query  *query
+	ended  atomic.Bool // the operation's end is taken; not used outside of tasks
+	single bool        // the raw rows know of no further result sets
+
+	// What ends the rows, for a task: the contexts of the query and its transaction.
+	done, txDone <-chan struct{}
 }
 
 var (
@@ -57,52 +41,27 @@ var (
 	_ ledger.Leaker = (*rows)(nil)
 )
 
-// iteration is what is known of rows while their operation lasts. It is the
+// query is what is known of rows while their operation lasts. It is the
 // larger part of them, and its connection uses it again for its next query; the
 // rows themselves may outlive it in the hands of a program that has them from
 // sql.Conn.Raw, and so are not used again.
-type iteration struct {
-	turns
+type query struct {
+	stopwatch // first, so that what each row needs is in one place in memory
 
 	op   operation
 	conn *conn
 	tx   *tx // the transaction of the query
 
 	// What there is only in a task.
+	listed    bool
 	place     ledger.OpenRows
 	published published
 }
 
-// turns are what an iteration knows of the turns that the driver and the consumer of
-// the rows take.
-type turns struct {
-	// What each row needs comes first, so that it is in one place in memory.
-	count   int64
-	nextRow int64 // the count at which the clock is read next
-	gap     bool  // what follows is a gap to be measured
-	// inside is set while the driver looks for the next row, and after that if
-	// it panicked.
-	inside bool
-
-	exact    bool // each further gap is to be measured too
-	measured bool // a gap was, since the clock was read behind a call of the driver
-	paused   bool // a long gap was seen, or what may have been one
-	split    bool // somebody wants to know the consumer's part
-	endable  bool // something else than the consumer may end the rows, to somebody's interest
-	listed   bool // in the ledger of the task
-
-	last     time.Duration // reading after the last call of the driver, where the clock was read
-	lastRow  int64         // the count at that reading
-	consumer time.Duration // the gaps until gapRow
-	gapRow   int64         // the row behind the last gap that was measured
-	gapEnd   time.Duration // reading at the end of that gap
-}
-
 // progress is how far rows are.
 type progress struct {
-	count    int64
-	last     time.Duration
-	consumer time.Duration
+	rows   int64
+	driver time.Duration // the time inside it
 }
 
 // published is the progress that the task may read. The rows write to the one that is
@@ -112,82 +71,71 @@ type progress struct {
 type published struct {
 	progress [2]progress
 	latest   atomic.Uint32
-	ended    *atomic.Bool // of the rows
 }
 
-// newIteration returns an iteration for a query of c.
-func (c *conn) newIteration() *iteration {
-	it := c.spare
-	if it == nil {
-		it = new(iteration)
+// newQuery returns what is known of a query of c.
+func (c *conn) newQuery() *query {
+	q := c.spare
+	if q == nil {
+		q = new(query)
 	}
 	c.spare = nil
-	it.conn, it.tx = c, c.tx
-	return it
+	q.conn, q.tx = c, c.tx
+	return q
 }
 
-// release gives the iteration back to its connection. It must be called from
+// release gives the query back to its connection. It must be called from
 // within a call of the driver, which database/sql makes one at a time, and when
-// nobody else can know of the iteration any more.
-func (it *iteration) release() {
-	c := it.conn
+// nobody else can know of the query any more.
+func (q *query) release() {
+	c := q.conn
 	// An idle connection holds no span and no context.
-	if it.listed {
-		*it = iteration{}
+	if q.listed {
+		*q = query{}
 	} else {
-		it.turns, it.op, it.conn, it.tx = turns{}, operation{}, nil, nil
+		q.op, q.conn, q.tx = operation{}, nil, nil
 	}
-	c.spare = it
+	c.spare = q
 }
 
-// failed is called when the query has returned an error, or not at all.
-func (it *iteration) failed(err error, returned bool) {
-	it.op.finish(err, returned)
-	it.release()
+// fail ends a query that has no rows.
+func (q *query) fail(err error) {
+	q.op.end(&outcome{err: err})
+	q.release()
 }
 
-// opened is called when the query has returned raw.
-func (it *iteration) opened(raw driver.Rows) driver.Rows {
-	op := &it.op
+// open returns the rows of a query that has returned raw.
+func (q *query) open(raw driver.Rows) driver.Rows {
+	op := &q.op
 	if raw == nil { // and no error: database/sql has an answer to that
-		op.finish(nil, true)
-		it.release()
+		q.fail(nil)
 		return nil
 	}
-	it.split, it.endable = op.ledger != nil, op.ledger != nil
-	if !op.db.cfg.untilReturn { // otherwise the span and the metrics are over
-		it.split = it.split || op.recording || op.db.cfg.slow > 0
-		it.endable = it.endable || op.ctx.Done() != nil || it.tx != nil && it.tx.ctx.Done() != nil
-	}
-	if it.split || it.endable {
-		it.last = op.db.now()
-		it.gap = it.split
-		it.exact = it.split && (op.ledger != nil || op.watched.Load())
-		it.nextRow = 1
+	if op.ledger == nil && !op.recording && op.db.cfg.slow <= 0 {
+		q.stopwatch = stopwatch{due: never} // nobody wants to know
 	} else {
-		it.nextRow = math.MaxInt64
-	}
-	if op.db.cfg.untilReturn {
-		op.report(&outcome{returned: unknown, affected: unknown})
-		op.reported = true
+		now := op.db.now()
+		q.start(now-op.elapsed(now), now)
 	}
 	_, further := raw.(driver.RowsNextResultSet)
-	r := &rows{raw: raw, iteration: it, single: !further}
+	r := &rows{raw: raw, query: q, single: !further}
 	if op.ledger != nil {
-		it.listed = true
-		it.published.ended = &r.ended
-		it.publish()
-		op.ledger.Open(&it.place, r)
+		r.done = op.ctx.Done()
+		if q.tx != nil {
+			r.txDone = q.tx.ctx.Done()
+		}
+		q.listed = true
+		r.publish()
+		op.ledger.Open(&q.place, r)
 	}
 	return r.shaped()
 }
 
 // Columns implements driver.Rows.
-func (r *rows) Columns() []string {
-	returned := false
-	defer r.didNotReturn(&returned)
-	columns := r.raw.Columns()
-	returned = true
+func (r *rows) Columns() (columns []string) {
+	err := instrument.ErrNotReturned
+	defer r.endUnreturned(&err)
+	columns, err = r.raw.Columns(), nil
 	return columns
 }
 
@@ -196,269 +144,202 @@ func (r *rows) Columns() []string {
 // it when the rows are closed. If nobody closes them they are a leak, like any
 // others, for the task that ends.
 func (r *rows) Next(dest []driver.Value) error {
-	it := r.iteration
-	if it == nil {
+	q := r.query
+	if q == nil {
 		return r.raw.Next(dest)
 	}
-	it.enter()
-	err := r.raw.Next(dest)
-	if err != nil {
+	q.enter()
+	if err := r.raw.Next(dest); err != nil {
 		r.exhausted(err)
 		return err
 	}
-	it.leave()
+	if q.leave() {
+		r.look()
+	}
 	return nil
 }
 
-// enter is called before the driver is asked for the next row.
-func (it *iteration) enter() {
-	if it.gap {
-		it.closeGap()
+// enter is called before the driver looks for a row.
+func (q *query) enter() {
+	if q.rows == q.due {
+		q.call(q.op.db.now())
 	}
-	it.inside = true
+	q.inside = true
 }
 
-// leave is called when the driver has given a row.
-func (it *iteration) leave() {
-	it.inside = false
-	it.count++
-	if it.count >= it.nextRow {
-		it.readClock()
-	}
+// leave is called when the driver has returned a row, and reports whether the clock
+// is to be read.
+func (q *query) leave() bool {
+	q.inside = false
+	q.rows++
+	return q.rows >= q.due
 }
 
-// readClock is called after a call of the driver.
-func (it *iteration) readClock() {
-	now := it.op.db.now()
-	passed := it.count - it.lastRow
-	if !(it.measured && passed <= 1) && now-it.last >= slowGap*time.Duration(max(1, passed)) {
-		it.exact = true // the consumer may have been slow
-		if it.split && slowly(now-it.last, passed) {
-			it.paused = true
-			it.op.watched.Store(true) // and what it took is the driver's now
-		}
-	}
-	it.measured = false
-	it.last, it.lastRow = now, it.count
-	it.gap = it.split && (it.exact || it.count < exactRows || it.count-it.gapRow >= sampledRows)
-	if it.endable || it.exact || it.count+1 < exactRows {
-		it.nextRow = it.count + 1
-	} else {
-		it.nextRow = it.count + sampledRows
-	}
-	if it.listed { // and so endable: the clock is read behind every row
-		it.publish()
+// look reads the clock behind a row.
+func (r *rows) look() {
+	q := r.query
+	measured := q.timing
+	q.row(q.op.db.now())
+	if measured && q.listed {
+		r.publish()
 	}
 }
 
-// closeGap is called before a call of the driver. Gaps that were not measured
-// are taken to have been like this one.
-func (it *iteration) closeGap() {
-	it.gap, it.measured = false, true
-	now := it.op.db.now()
-	took := now - it.last
-	if took >= consumerThreshold {
-		it.paused = true
-	}
-	if took >= slowGap {
-		it.exact = true
-		it.nextRow = it.count + 1 // and not at the end of the sample
-	}
-	if skipped := it.count - it.gapRow - 1; skipped > 0 {
-		it.consumer += min(it.last-it.gapEnd, took*time.Duration(skipped))
-	}
-	it.consumer += took
-	it.gapRow, it.gapEnd = it.count, now
-}
-
-// exhausted is called when raw has no further row, for whatever reason.
+// exhausted is called when the driver has no further row, for whatever reason.
 func (r *rows) exhausted(err error) {
-	it := r.iteration
-	it.inside = false
-	if err != io.EOF { //nolint:errorlint // database/sql compares it so
-		r.finish(&outcome{err: err})
-		return
-	}
-	// There may be a further result set: then database/sql asks HasNextResultSet.
-	if r.single {
-		r.finish(&outcome{})
-	} else if it.split || it.endable {
-		it.readClock()
+	q := r.query
+	q.inside = false
+	switch {
+	case err != io.EOF: //nolint:errorlint // database/sql compares it so
+		r.end(err)
+	case r.single:
+		r.end(nil)
+	case q.due != never:
+		// There may be a further result set: then database/sql asks HasNextResultSet.
+		q.returned(q.op.db.now())
 	}
 }
 
-// didNotReturn, deferred, ends the operation of rows whose driver panicked.
-func (r *rows) didNotReturn(returned *bool) {
-	if !*returned && r.iteration != nil {
-		r.take(&outcome{class: unwinding()})
+// endUnreturned, deferred, ends the operation of rows whose driver has not returned.
+func (r *rows) endUnreturned(err *error) {
+	if *err == instrument.ErrNotReturned { //nolint:errorlint // the mark itself
+		r.end(*err)
 	}
 }
 
 // HasNextResultSet implements driver.RowsNextResultSet. Without a raw one there
 // is no further result set, which is what database/sql takes its absence for.
-func (r *rows) HasNextResultSet() bool {
-	if r.single {
-		r.finish(&outcome{}) // unless it is over, as it mostly is
-		return false
+func (r *rows) HasNextResultSet() (more bool) {
+	if !r.single {
+		err := instrument.ErrNotReturned
+		defer r.endUnreturned(&err)
+		more, err = r.raw.(driver.RowsNextResultSet).HasNextResultSet(), nil
 	}
-	returned := false
-	defer r.didNotReturn(&returned)
-	more := r.raw.(driver.RowsNextResultSet).HasNextResultSet()
-	returned = true
 	if !more {
-		r.finish(&outcome{})
+		r.end(nil) // unless it is over, as it mostly is
 	}
 	return more
 }
 
 // NextResultSet implements driver.RowsNextResultSet.
-func (r *rows) NextResultSet() error {
+func (r *rows) NextResultSet() (err error) {
 	if r.single {
-		r.finish(&outcome{})
+		r.end(nil)
 		return io.EOF
 	}
 	next := r.raw.(driver.RowsNextResultSet)
-	it := r.iteration
-	if it == nil {
+	q := r.query
+	if q == nil {
 		return next.NextResultSet()
 	}
-	if it.gap {
-		it.closeGap()
-	}
-	returned := false
-	defer r.didNotReturn(&returned)
-	err := next.NextResultSet()
-	returned = true
-	switch err {
-	case nil:
-		if it.split || it.endable {
-			it.readClock()
-		}
-	case io.EOF: //nolint:errorlint // database/sql compares it so
-		r.finish(&outcome{})
-	default:
-		r.finish(&outcome{err: err})
+	q.begin()
+	err = instrument.ErrNotReturned
+	defer r.endUnreturned(&err)
+	err = next.NextResultSet()
+	switch {
+	case err == io.EOF: //nolint:errorlint // database/sql compares it so
+		r.end(nil)
+	case err != nil:
+		r.end(err)
+	case q.due != never:
+		q.returned(q.op.db.now())
 	}
 	return err
 }
 
-// Close implements driver.Rows.
-func (r *rows) Close() error {
-	it := r.iteration
-	if it == nil || r.ended.Load() {
+// begin is called before a call that returns no row.
+func (q *query) begin() {
+	if q.due != never {
+		q.call(q.op.db.now())
+	}
+}
+
+// Close implements driver.Rows. Rows that are closed before their end because a
+// context is done have failed with its error.
+func (r *rows) Close() (err error) {
+	q := r.query
+	if q == nil || r.ended.Load() {
 		return r.raw.Close()
 	}
-	// Rows that are closed before their end because a context is done have
-	// failed with its error, at the time of the last call of the driver that
-	// their consumer made: how long the clean-up waits tells nothing.
-	done := it.op.ctx.Err()
-	if done == nil && it.tx != nil {
-		done = it.tx.ctx.Err()
+	done := q.op.ctx.Err()
+	if done == nil && q.tx != nil {
+		done = q.tx.ctx.Err()
 	}
-	if it.gap && done == nil {
-		it.closeGap()
-	}
-	returned := false
-	defer r.didNotReturn(&returned)
-	err := r.raw.Close()
-	returned = true
-	if done != nil {
-		r.finish(&outcome{err: done, at: it.last, late: true})
-	} else {
-		r.finish(&outcome{err: err})
-	}
-	return err
+	q.begin()
+	err = instrument.ErrNotReturned
+	defer func() {
+		if done != nil && err != instrument.ErrNotReturned { //nolint:errorlint // the mark itself
+			r.end(done)
+		} else {
+			r.end(err)
+		}
+	}()
+	return r.raw.Close()
 }
 
-// finish ends the operation, unless it is over, and with it the iteration.
-func (r *rows) finish(out *outcome) {
-	if r.iteration == nil {
+// end ends the operation, unless that is over or the task has ended it, and gives the
+// query back.
+func (r *rows) end(err error) {
+	q := r.query
+	if q == nil {
 		return
 	}
-	if it := r.take(out); it != nil {
-		it.release()
-	}
-}
-
-// take ends the operation, unless the task has, and returns the iteration, which
-// the rows have no more. They must have one.
-func (r *rows) take(out *outcome) *iteration {
-	it := r.iteration
-	if it.listed {
+	out := outcome{err: err, hasRows: true, rows: q.rows}
+	if q.listed {
 		if !r.ended.CompareAndSwap(false, true) {
-			return nil // the task has it, and still reads the iteration
+			return // the task has it, and still reads the query
 		}
-		out.rows = &it.place
+		out.open = &q.place
 	}
-	r.iteration = nil
-	if it.inside {
-		out.err, out.class = nil, unwinding()
+	r.query = nil
+	if q.inside {
+		out.err = instrument.ErrNotReturned // of an earlier call
 	}
-	out.consumer, out.returned = it.consumer, it.count
-	if length := it.end(out); it.split && !out.late {
-		it.watch(length)
+	if q.due != never {
+		now := q.op.db.now()
+		q.returned(now)
+		out.outside = q.outside(now)
 	}
-	return it
+	q.op.end(&out)
+	q.release()
 }
 
-// end is called once, by whoever has taken the operation's end. It returns the
-// length of the operation.
-func (it *iteration) end(out *outcome) (length time.Duration) {
-	out.affected = unknown
-	if !it.op.reported {
-		return it.op.end(out)
-	}
-	if it.op.ledger != nil {
-		length = it.op.length(out)
-		it.op.account(out, length)
-	}
-	if out.err != nil {
-		errs.Remember(out.err)
-	}
-	return length
-}
-
-// watch has the next rows of such statements watched if these came slowly where
-// nobody looked, and no longer if their consumer was quick while they were.
-func (it *iteration) watch(length time.Duration) {
-	watched := &it.op.watched
-	switch {
-	case length >= consumerThreshold && it.count > it.gapRow:
-		if slowly(it.op.db.now()-it.gapEnd, it.count-it.gapRow) {
-			watched.Store(true)
-		}
-	case it.exact && watched.Load() && !it.paused && !slowly(it.consumer, it.count):
-		watched.Store(false)
-	}
-}
-
-// slowly reports whether rows came so slowly that their consumer may have made the
-// operation longer than a span tells without a word.
-func slowly(took time.Duration, rows int64) bool {
-	return took >= consumerThreshold && took >= slowGap*time.Duration(rows)
-}
-
-// publish tells the task how far the rows are.
-func (it *iteration) publish() {
-	p := &it.published
-	if p.ended.Load() {
+// publish makes the progress of the rows known to the task.
+func (r *rows) publish() {
+	if r.ended.Load() {
 		return
 	}
+	p := &r.query.published
 	next := p.latest.Load() ^ 1
-	p.progress[next] = progress{it.count, it.last, it.consumer}
+	p.progress[next] = progress{r.query.rows, r.query.driver}
 	p.latest.Store(next)
 }
 
 // EndLeaked implements ledger.Leaker.
 func (r *rows) EndLeaked() (ledger.Leak, bool) {
+	if isDone(r.done) || isDone(r.txDone) {
+		return ledger.Leak{}, false // database/sql closes them
+	}
 	if !r.ended.CompareAndSwap(false, true) {
 		return ledger.Leak{}, false
 	}
-	it := r.iteration // which the rows keep, now that they cannot take it
-	latest := it.published.progress[it.published.latest.Load()]
-	out := outcome{late: true, at: latest.last, consumer: latest.consumer, returned: latest.count, leaked: true}
-	it.end(&out)
-	return ledger.Leak{Summary: it.op.info.Summary, Rows: out.returned}, true
+	q := r.query // which the rows keep, now that they cannot end it
+	latest := q.published.progress[q.published.latest.Load()]
+	q.op.end(&outcome{
+		hasRows: true, rows: latest.rows, leaked: true,
+		outside: q.op.db.now() - q.began - latest.driver,
+	})
+	return ledger.Leak{Summary: q.op.info.Summary, Rows: latest.rows}, true
+}
+
+// isDone reports whether the context is done whose channel that is.
+func isDone(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }
 
 // ColumnTypeScanType implements driver.RowsColumnTypeScanType. Like the other

@@ -15,17 +15,18 @@ var _ driver.RowsColumnScanner = scanningRows{}
 
 // NextRow implements driver.RowsColumnScanner.
 func (r scanningRows) NextRow() error {
-	it := r.iteration
-	if it == nil {
+	q := r.query
+	if q == nil {
 		return r.scanner.NextRow()
 	}
-	it.enter()
-	err := r.scanner.NextRow()
-	if err != nil {
+	q.enter()
+	if err := r.scanner.NextRow(); err != nil {
 		r.exhausted(err)
 		return err
 	}
-	it.leave()
+	if q.leave() {
+		r.look()
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package otdb_test
 
 import (
 	"context"
+	"database/sql"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 // What a metric says must not depend on whether the trace is sampled: here, that
-// a query ended with the last call of the driver and not with its clean-up.
+// a query ended when its context closed the rows.
 func TestMetricsDoNotDependOnSampling(t *testing.T) {
 	for name, sampler := range map[string]sdktrace.Sampler{"sampled": sdktrace.AlwaysSample(), "not sampled": sdktrace.NeverSample()} {
 		t.Run(name, func(t *testing.T) {
@@ -44,8 +45,8 @@ func TestMetricsDoNotDependOnSampling(t *testing.T) {
 					if m.Name != "db.client.operation.duration" || !ok {
 						continue
 					}
-					if len(h.DataPoints) != 1 || h.DataPoints[0].Sum != 1 {
-						t.Errorf("points %+v, want one of 1 s", h.DataPoints)
+					if len(h.DataPoints) != 1 || h.DataPoints[0].Sum != 61 {
+						t.Errorf("points %+v, want one of 61 s", h.DataPoints)
 					}
 				}
 			})
@@ -53,23 +54,18 @@ func TestMetricsDoNotDependOnSampling(t *testing.T) {
 	}
 }
 
-// A consumer that puts rows together and works on many at once is slow rarely,
-// and for long. Without a task the first time is seen only when it has passed. A
-// task is told neither of a slow statement nor of time in its databases.
+// A consumer that puts rows together and works on many at once is slow rarely, and for
+// long. None of that is time in the database.
 func TestConsumerOfBatches(t *testing.T) {
-	for _, test := range []struct {
-		name   string
-		ledger *ledger.Ledger
-		want   string
-	}{{"task", ledger.New(nil, "task"), "0"}, {"no task", nil, "0.05"}} {
-		t.Run(test.name, func(t *testing.T) {
+	for name, l := range map[string]*ledger.Ledger{"task": ledger.New(nil, "task"), "no task": nil} {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake := fakeOf(fakedb.Modern)
 				fake.Results = manyRows(1000)
 				db, spans := observe(t, fake)
 				ctx := t.Context()
-				if test.ledger != nil {
-					ctx = ledger.NewContext(ctx, test.ledger)
+				if l != nil {
+					ctx = ledger.NewContext(ctx, l)
 				}
 				rows := must(db.QueryContext(ctx, "SELECT"))
 				for range 10 {
@@ -80,10 +76,10 @@ func TestConsumerOfBatches(t *testing.T) {
 				}
 				span := only(t, spans)
 				ends(t, span, 500*time.Millisecond, "")
-				if got := attributeOf(span, "otdb.driver.duration"); got != test.want {
+				if got := attributeOf(span, "otdb.driver.duration"); got != "0" {
 					t.Errorf("otdb.driver.duration is %s", got)
 				}
-				if got := test.ledger.Totals().Duration; got != 0 {
+				if got := l.Totals().Duration; got != 0 {
 					t.Errorf("the ledger has %v", got)
 				}
 			})
@@ -91,9 +87,9 @@ func TestConsumerOfBatches(t *testing.T) {
 	}
 }
 
-// Outside of tasks the pauses before the first two rows are measured, and from the
-// first long one on all others are. One behind the second row is where nobody looks.
-func TestPausesBeforeTheFirstRows(t *testing.T) {
+// Pauses are the consumer's, wherever they are, and of a millisecond in all the span says
+// so.
+func TestPauses(t *testing.T) {
 	const long = 10 * time.Millisecond
 	for _, test := range []struct {
 		name   string
@@ -102,8 +98,11 @@ func TestPausesBeforeTheFirstRows(t *testing.T) {
 	}{
 		{"before the first", [4]time.Duration{long}, "0"},
 		{"before the second", [4]time.Duration{0, long}, "0"},
-		{"before the second and the end", [4]time.Duration{0, long, 0, long}, "0"},
-		{"before the third", [4]time.Duration{0, 0, long}, ""},
+		{"before the third", [4]time.Duration{0, 0, long}, "0"},
+		{"before the end", [4]time.Duration{0, 0, 0, long}, "0"},
+		{"before all", [4]time.Duration{long, long, long, long}, "0"},
+		{"short ones", [4]time.Duration{long / 40, long / 40, long / 40, long / 40}, "0"},
+		{"too short ones", [4]time.Duration{long / 41, long / 41, long / 41, long / 41}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -127,76 +126,8 @@ func TestPausesBeforeTheFirstRows(t *testing.T) {
 	}
 }
 
-// A consumer that becomes slow behind the first rows is slow where nobody looks, or
-// where it is seen once it has been. The next time of such a statement somebody does,
-// until it comes quickly again.
-func TestConsumerThatBecomesSlow(t *testing.T) {
-	type step struct {
-		text   string
-		fast   int // the rows before
-		pauses int
-		want   string
-	}
-	background := func(*testing.T) context.Context { return context.Background() }
-	for name, test := range map[string]struct {
-		ctx   func(*testing.T) context.Context
-		rows  int
-		steps []step
-	}{
-		"nobody else ends the rows": {background, 50, []step{
-			{"SELECT", 0, 50, "0"}, // slow from the first row on
-			{"SELECT", 2, 48, ""},  // not seen, and so taken for the driver's
-			{"SELECT", 2, 48, "0"}, // watched
-			{"SELECT", 49, 1, "0"}, // still
-			{"SELECT", 2, 48, "0"},
-			{"SELECT", 50, 0, ""},           // quick, all of it the driver's
-			{"SELECT", 3, 47, ""},           // not watched any more
-			{"SELECT a FROM b", 3, 47, ""},  // nor was this one
-			{"SELECT", 3, 47, "0"},          // but now that one is again
-			{"SELECT a FROM b", 3, 47, "0"}, // and so is this one
-		}},
-		"nobody else ends the rows, many": {background, 1000, []step{
-			{"SELECT", 100, 1, ""}, // once, and seen some rows later
-			{"SELECT", 100, 1, "0"},
-			{"SELECT", 900, 1, "0"},
-			{"SELECT", 1000, 0, ""},
-			{"SELECT", 900, 1, ""},
-			{"SELECT", 900, 1, "0"},
-		}},
-		"cancellable": {func(t *testing.T) context.Context { return t.Context() }, 50, []step{
-			{"SELECT", 2, 1, ""}, // once, and seen with the next row
-			{"SELECT", 2, 1, "0"},
-			{"SELECT", 50, 0, ""},
-			{"SELECT", 2, 48, "0"}, // the first is taken to have been like the others
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				fake := fakeOf(fakedb.Modern)
-				fake.Results = manyRows(test.rows)
-				db, spans := observe(t, fake)
-				for i, step := range test.steps {
-					spans.Reset()
-					rows := must(db.QueryContext(test.ctx(t), step.text))
-					read(t, rows, step.fast, 0)
-					read(t, rows, step.pauses, 10*time.Millisecond)
-					read(t, rows, test.rows-step.fast-step.pauses, 0)
-					if rows.Next() {
-						t.Error("a row too many")
-					}
-					span := only(t, spans)
-					ends(t, span, time.Duration(step.pauses)*10*time.Millisecond, "")
-					if got := attributeOf(span, "otdb.driver.duration"); got != step.want {
-						t.Errorf("step %d: otdb.driver.duration is %q, want %q", i, got, step.want)
-					}
-				}
-			})
-		})
-	}
-}
-
-// Once a pause was seen where it could not be told, statements are watched as long as
-// their consumer pauses, however many rows there are besides, and wherever it does.
+// A pause is not the driver's where rows are many and quick either, and between result
+// sets.
 func TestPauseAmongManyRows(t *testing.T) {
 	sets := func(n ...int) (sets []fakedb.ResultSet) {
 		for _, n := range n {
@@ -206,17 +137,14 @@ func TestPauseAmongManyRows(t *testing.T) {
 	}
 	const long = 10 * time.Millisecond
 	for name, test := range map[string]struct {
-		sets   []fakedb.ResultSet
-		after  int // rows
-		pauses [4]time.Duration
-		want   [4]string
+		sets  []fakedb.ResultSet
+		after int // rows
 	}{
-		"1001 rows":              {sets(1001), 900, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
-		"5000 rows":              {sets(5000), 4900, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
-		"quick for once":         {sets(5000), 4900, [4]time.Duration{long, 0, long, long}, [4]string{"", "", "", "0"}},
-		"short of a millisecond": {sets(200), 100, [4]time.Duration{long / 20, long, long, long}, [4]string{"", "", "0", "0"}},
-		"between sets":           {sets(130, 300), 130, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
-		"between sets, measured": {sets(129, 300), 129, [4]time.Duration{long, long, long, long}, [4]string{"", "0", "0", "0"}},
+		"1001 rows":                {sets(1001), 900},
+		"5000 rows":                {sets(5000), 4900},
+		"near the end":             {sets(5000), 4999},
+		"between sets":             {sets(130, 300), 130},
+		"between sets of few rows": {sets(2, 3), 2},
 	} {
 		for how, ctx := range map[string]func(*testing.T) context.Context{
 			"background":  func(*testing.T) context.Context { return context.Background() },
@@ -226,24 +154,22 @@ func TestPauseAmongManyRows(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					fake := fakeOf(fakedb.Modern)
 					fake.Results = func(string) []fakedb.ResultSet { return test.sets }
+					fake.On(fakedb.ConnQueryContext, 1, slow(time.Second))
 					db, spans := observe(t, fake)
-					for i, pause := range test.pauses {
-						spans.Reset()
-						rows := must(db.QueryContext(ctx(t), "SELECT"))
-						read(t, rows, test.after, 0)
-						if len(test.sets) > 1 && rows.Next() {
-							t.Fatal("a row too many")
+					rows := must(db.QueryContext(ctx(t), "SELECT"))
+					read(t, rows, test.after, 0)
+					if len(test.sets) > 1 && rows.Next() {
+						t.Fatal("a row too many")
+					}
+					time.Sleep(long)
+					for more := true; more; more = rows.NextResultSet() {
+						for rows.Next() {
 						}
-						time.Sleep(pause)
-						for more := true; more; more = rows.NextResultSet() {
-							for rows.Next() {
-							}
-						}
-						span := only(t, spans)
-						ends(t, span, pause, "")
-						if got := attributeOf(span, "otdb.driver.duration"); got != test.want[i] {
-							t.Errorf("run %d: otdb.driver.duration is %q, want %q", i, got, test.want[i])
-						}
+					}
+					span := only(t, spans)
+					ends(t, span, time.Second+long, "")
+					if got := attributeOf(span, "otdb.driver.duration"); got != "1" {
+						t.Errorf("otdb.driver.duration is %q, want 1", got)
 					}
 				})
 			})
@@ -251,51 +177,87 @@ func TestPauseAmongManyRows(t *testing.T) {
 	}
 }
 
-// Nor need any of the pauses be long.
-func TestShortPausesOfManyRows(t *testing.T) {
+// The time that the driver takes to close rows early is the driver's: some read all that is
+// left.
+func TestSlowClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := fakeOf(fakedb.Modern)
 		fake.Results = manyRows(100)
+		fake.On(fakedb.RowsClose, 1, slow(time.Second))
 		db, spans := observe(t, fake)
-		for i, want := range []string{"", "0", "0"} {
-			spans.Reset()
-			rows := must(db.QueryContext(context.Background(), "SELECT"))
-			read(t, rows, 2, 0)
-			read(t, rows, 98, 200*time.Microsecond)
-			for rows.Next() {
-			}
-			if got := attributeOf(only(t, spans), "otdb.driver.duration"); got != want {
-				t.Errorf("run %d: otdb.driver.duration is %q, want %q", i, got, want)
-			}
+		l := ledger.New(nil, "task")
+		rows := must(db.QueryContext(ledger.NewContext(t.Context(), l), "SELECT"))
+		read(t, rows, 50, 0)
+		time.Sleep(time.Minute)
+		if err := rows.Close(); err != nil {
+			t.Error(err)
+		}
+		span := only(t, spans)
+		ends(t, span, time.Minute+time.Second, "")
+		if got := attributeOf(span, "otdb.driver.duration"); got != "1" {
+			t.Errorf("otdb.driver.duration is %q, want 1", got)
+		}
+		if got := l.Totals(); got.Duration != time.Second || got.Rows != 50 {
+			t.Errorf("the ledger has %+v", got)
 		}
 	})
 }
 
-// Many rows that come quickly are not watched for long, however long they take
-// in all.
-func TestManyRowsAreNotWatched(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fake := fakeOf(fakedb.Modern)
-		db, spans := observe(t, fake)
-		run := func(n int, wait time.Duration) (inDriver string) {
-			fake.Results = manyRows(n)
-			spans.Reset()
-			rows := must(db.QueryContext(context.Background(), "SELECT"))
-			read(t, rows, 2, 0)
-			read(t, rows, n-2, wait)
-			for rows.Next() {
-			}
-			return attributeOf(only(t, spans), "otdb.driver.duration")
-		}
-		const quick = 5 * time.Microsecond
-		if got := run(100, time.Millisecond); got != "" {
-			t.Errorf("%q is the driver's, although nobody looked", got)
-		}
-		if got := run(1000, quick); got != "0" {
-			t.Errorf("watched, all is the consumer's; %q is the driver's", got)
-		}
-		if got := run(1000, quick); got == "0" {
-			t.Error("the rows are still watched")
-		}
-	})
+// Rows that are open when their task ends are no leak if their context is done, or that of
+// their transaction: database/sql closes them.
+func TestRowsThatAContextClosesAreNoLeak(t *testing.T) {
+	for _, which := range []string{"query", "transaction"} {
+		t.Run(which, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakeOf(fakedb.Modern)
+				fake.Results = manyRows(3)
+				db, spans := observe(t, fake, otdb.WithOperations(0))
+				l := ledger.New(nil, "task")
+				queryCtx, cancelQuery := context.WithCancel(ledger.NewContext(t.Context(), l))
+				defer cancelQuery()
+				txCtx, cancelTx := context.WithCancel(t.Context())
+				defer cancelTx()
+				tx := must(db.BeginTx(txCtx, nil))
+				rows := must(tx.QueryContext(queryCtx, "SELECT"))
+				read(t, rows, 1, time.Second)
+				if which == "query" {
+					cancelQuery()
+				} else {
+					cancelTx()
+				}
+				if leaks := l.EndTask(); len(leaks) != 0 {
+					t.Errorf("leaks: %+v", leaks)
+				}
+				synctest.Wait()
+				span := only(t, spans)
+				ends(t, span, time.Second, "context.Canceled")
+				if got := attributeOf(span, "otdb.rows_leaked"); got != "" {
+					t.Errorf("otdb.rows_leaked is %q", got)
+				}
+				_ = rows.Close()
+			})
+		})
+	}
+}
+
+// Commit and Rollback with open rows are an end like Close.
+func TestTransactionThatEndsWithOpenRows(t *testing.T) {
+	for name, end := range map[string]func(*sql.Tx) error{"commit": (*sql.Tx).Commit, "rollback": (*sql.Tx).Rollback} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := fakeOf(fakedb.Modern)
+				fake.Results = manyRows(3)
+				db, spans := observe(t, fake, otdb.WithOperations(0))
+				tx := must(db.BeginTx(t.Context(), nil))
+				rows := must(tx.QueryContext(t.Context(), "SELECT"))
+				read(t, rows, 1, time.Second)
+				if err := end(tx); err != nil {
+					t.Error(err)
+				}
+				synctest.Wait()
+				ends(t, only(t, spans), time.Second, "")
+				_ = rows.Close()
+			})
+		})
+	}
 }

@@ -22,7 +22,7 @@ type statement struct {
 	text      ledger.Text
 	commentAt int // where a comment goes in the text, -1 if there must be none
 
-	*descriptor
+	*operationKind
 	sanitized     []trace.SpanStartOption // for calls without arguments
 	withArguments []trace.SpanStartOption // for the others: as written, if there is a placeholder
 	prepareSpan   []trace.SpanStartOption // for PREPARE
@@ -47,10 +47,10 @@ func (db *database) statement(query string) *statement {
 func (db *database) scan(query string) *statement {
 	r := sqltext.Parse(db.dialect, query)
 	st := &statement{
-		query:      query,
-		text:       db.text(r),
-		commentAt:  -1,
-		descriptor: db.bySummary(r.Summary),
+		query:         query,
+		text:          db.text(r),
+		commentAt:     -1,
+		operationKind: db.bySummary(r.Summary),
 	}
 	if db.comment.mode != 0 {
 		st.commentAt = commentAt(db.dialect, query, r)

@@ -3,6 +3,8 @@ package otdb
 import (
 	"context"
 	"database/sql/driver"
+
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // stmt is a prepared statement. Like every driver.Stmt it is used by one
@@ -38,15 +40,14 @@ var _ driver.ColumnConverter = convertingStmt{} //nolint:staticcheck // see abov
 
 // ColumnConverter implements driver.ColumnConverter.
 func (s convertingStmt) ColumnConverter(i int) driver.ValueConverter {
-	returned := false
-	defer s.didNotReturn(&returned)
+	err := instrument.ErrNotReturned
+	defer s.endUnreturned(&err)
 	c := s.converter.ColumnConverter(i)
-	returned = true
+	err = nil
 	return c
 }
 
-// newStmt returns the observed form of raw, with exactly its optional
-// interfaces as far as database/sql can tell the difference.
+// newStmt wraps raw, with exactly its optional interfaces as far as database/sql can tell the difference.
 func newStmt(c *conn, raw driver.Stmt, st *statement, sk *skipped) driver.Stmt {
 	s := &stmt{conn: c, raw: raw, st: st, skipped: sk}
 	s.execerCtx, _ = raw.(driver.StmtExecContext)
@@ -69,35 +70,40 @@ func (s *stmt) Close() error {
 
 // NumInput implements driver.Stmt.
 func (s *stmt) NumInput() int {
-	returned := false
-	defer s.didNotReturn(&returned)
+	err := instrument.ErrNotReturned
+	defer s.endUnreturned(&err)
 	n := s.raw.NumInput()
-	returned = true
+	err = nil
 	return n
 }
 
-// didNotReturn, deferred, ends the operation that the first execution would
+// endUnreturned, deferred, ends the operation that the first execution would
 // have gone on with, where the driver panicked before it: database/sql closes
 // neither the statement nor the connection then.
-func (s *stmt) didNotReturn(returned *bool) {
-	if sk := s.skipped; sk != nil && !*returned {
+func (s *stmt) endUnreturned(err *error) {
+	if *err == instrument.ErrNotReturned { //nolint:errorlint // the mark itself
+		s.endSkipped(*err)
+	}
+}
+
+// endSkipped ends the operation that the first execution would have gone on with, if
+// there is one.
+func (s *stmt) endSkipped(err error) {
+	if sk := s.skipped; sk != nil {
 		s.skipped = nil
-		sk.finish(nil, false)
+		sk.end(&outcome{err: err})
 	}
 }
 
 // CheckNamedValue implements driver.NamedValueChecker: the statement's, else
 // the connection's, as database/sql looks for them.
 func (s *stmt) CheckNamedValue(nv *driver.NamedValue) (err error) {
-	returned := false
-	defer s.didNotReturn(&returned)
+	err = instrument.ErrNotReturned
+	defer s.endUnreturned(&err)
 	if s.checker == nil {
-		err = s.conn.checkNamedValue(nv)
-	} else {
-		err = s.checker.CheckNamedValue(nv)
+		return s.conn.checkNamedValue(nv)
 	}
-	returned = true
-	return err
+	return s.checker.CheckNamedValue(nv)
 }
 
 // Exec implements driver.Stmt. database/sql calls ExecContext instead.
@@ -115,20 +121,19 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res d
 	var values []driver.Value
 	if s.execerCtx == nil {
 		if values, err = legacyValues(ctx, args); err != nil {
-			s.rejected(err)
+			s.endSkipped(err)
 			return nil, err
 		}
 	}
 	var op operation
 	callCtx := s.begin(ctx, &op, args)
-	returned := false
-	defer func() { op.finishExec(res, err, returned) }()
+	err = instrument.ErrNotReturned
+	defer func() { op.end(&outcome{err: err, result: res}) }()
 	if s.execerCtx != nil {
 		res, err = s.execerCtx.ExecContext(callCtx, args)
 	} else {
 		res, err = s.raw.Exec(values) //nolint:staticcheck // see above
 	}
-	returned = true
 	return res, err
 }
 
@@ -137,16 +142,16 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 	var values []driver.Value
 	if s.queryerCtx == nil {
 		if values, err = legacyValues(ctx, args); err != nil {
-			s.rejected(err)
+			s.endSkipped(err)
 			return nil, err
 		}
 	}
-	it := s.conn.newIteration()
-	callCtx := s.begin(ctx, &it.op, args)
-	returned := false
+	q := s.conn.newQuery()
+	callCtx := s.begin(ctx, &q.op, args)
+	err = instrument.ErrNotReturned
 	defer func() {
-		if err != nil || !returned {
-			it.failed(err, returned)
+		if err != nil {
+			q.fail(err)
 		}
 	}()
 	var raw driver.Rows
@@ -155,20 +160,10 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (_ dr
 	} else {
 		raw, err = s.raw.Query(values) //nolint:staticcheck // see above
 	}
-	returned = true
 	if err != nil {
 		return nil, err
 	}
-	return it.opened(raw), nil
-}
-
-// rejected ends the operation that the execution would have gone on with, where its
-// arguments or its context keep it from the driver.
-func (s *stmt) rejected(err error) {
-	if sk := s.skipped; sk != nil {
-		s.skipped = nil
-		sk.finish(err, true)
-	}
+	return q.open(raw), nil
 }
 
 // begin starts the operation of an execution, or goes on with the one that the
@@ -182,7 +177,6 @@ func (s *stmt) begin(ctx context.Context, op *operation, args []driver.NamedValu
 		}
 		sk.abandon()
 	}
-	op.text = &s.st.text
 	db := s.conn.db
-	return op.begin(ctx, s.st.descriptor, s.st.query, db.startOptions(s.st, args))
+	return op.begin(ctx, s.st.operationKind, s.st, db.startOptions(s.st, args))
 }

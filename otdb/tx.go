@@ -3,6 +3,8 @@ package otdb
 import (
 	"context"
 	"database/sql/driver"
+
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // tx is a transaction. Its commit and rollback are operations in the context
@@ -21,16 +23,14 @@ func (t *tx) Commit() error { return t.end(t.conn.db.commit, t.raw.Commit) }
 // Rollback implements driver.Tx.
 func (t *tx) Rollback() error { return t.end(t.conn.db.rollback, t.raw.Rollback) }
 
-// end ends the transaction with f, which is the operation d unless that is nil.
-func (t *tx) end(d *descriptor, f func() error) (err error) {
+// end ends the transaction with f, which is the operation k unless that is nil.
+func (t *tx) end(k *operationKind, f func() error) (err error) {
 	t.conn.tx = nil
 	var op operation
-	if d != nil {
-		op.begin(t.ctx, d, "", d.startOptions)
+	if k != nil {
+		op.begin(t.ctx, k, nil, k.startOptions)
 	}
-	returned := false
-	defer func() { op.finish(err, returned) }()
-	err = f()
-	returned = true
-	return err
+	err = instrument.ErrNotReturned
+	defer func() { op.end(&outcome{err: err}) }()
+	return f()
 }

@@ -319,9 +319,6 @@ func init() {
 		"a chatty driver's rows": func(ctx context.Context, secret string) error {
 			return chattyQuery(ctx, "", "TABLE 'rows' '"+secret+"'")
 		},
-		"a chatty driver's rows, after the span": func(ctx context.Context, secret string) error {
-			return chattyQuery(ctx, "", "TABLE 'rows' '"+secret+"'", otdb.WithSpanUntilReturn())
-		},
 		"a chatty driver's log-in, not traced": func(ctx context.Context, secret string) error {
 			return chattyQuery(ctx, "unreachable:"+secret, "", otdb.WithOperations(unconnected))
 		},

@@ -73,22 +73,3 @@ func TestReturnedRows(t *testing.T) {
 		})
 	}, otdb.WithRowCounts())
 }
-
-func TestUntilReturnOnSystems(t *testing.T) {
-	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs) {
-		rows, err := db.QueryContext(context.Background(), s.midway)
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The rows' error comes too late for it, and so does their number.
-		r.wantSpans(span{name: s.midwaySummary, start: conn.With(attrs{"db.query.summary": s.midwaySummary, "db.query.text": s.midwayText})})
-		for rows.Next() {
-		}
-		rows.Close()
-		r.wantSpans()
-		r.wantDurations()
-		if _, ok := r.Collect()["db.client.response.returned_rows"]; ok {
-			t.Error("rows were counted")
-		}
-	}, otdb.WithSpanUntilReturn(), otdb.WithRowCounts())
-}

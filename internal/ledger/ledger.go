@@ -88,6 +88,7 @@ type Ledger struct {
 	parent *Ledger
 	config Config
 	ctx    context.Context // what Bind was called with
+	done   <-chan struct{} // of ctx: some drivers ask three times a row
 
 	mu     sync.Mutex
 	closed atomic.Bool // no rows are listed any more; set under mu
@@ -278,10 +279,17 @@ var _ context.Context = (*boundContext)(nil)
 func (c *boundContext) Deadline() (time.Time, bool) { return c.ctx.Deadline() }
 
 // Done implements context.Context.
-func (c *boundContext) Done() <-chan struct{} { return c.ctx.Done() }
+func (c *boundContext) Done() <-chan struct{} { return c.done }
 
 // Err implements context.Context.
-func (c *boundContext) Err() error { return c.ctx.Err() }
+func (c *boundContext) Err() error {
+	select {
+	case <-c.done:
+		return c.ctx.Err()
+	default:
+		return nil
+	}
+}
 
 // Value implements context.Context.
 func (c *boundContext) Value(key any) any {
@@ -313,7 +321,7 @@ func NewContext(ctx context.Context, l *Ledger) context.Context {
 // of l and so costs no allocation. It may be called once on a ledger.
 func (l *Ledger) Bind(ctx context.Context) context.Context {
 	use()
-	l.ctx = ctx
+	l.ctx, l.done = ctx, ctx.Done()
 	return l.Context()
 }
 

@@ -1,0 +1,92 @@
+package otdb
+
+import (
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// operationKind is what spans and metrics of one kind of operation have in common:
+// of one lifecycle operation, or of all statements with one summary.
+type operationKind struct {
+	db     *database
+	info   SpanInfo
+	name   string               // the span's
+	start  []attribute.KeyValue // given at the span's start
+	metric []attribute.KeyValue // of every point in the metrics
+	record []metric.RecordOption
+	// startOptions are start, ready to be handed to the tracer. Statements add
+	// their text, so theirs are with the text.
+	startOptions []trace.SpanStartOption
+}
+
+// statement reports whether it is a kind of statement, and not of a lifecycle operation.
+func (k *operationKind) statement() bool { return k.info.Operation == "" }
+
+func (db *database) lifecycleKind(name string) *operationKind {
+	k := &operationKind{
+		db:     db,
+		info:   SpanInfo{Operation: name},
+		name:   name,
+		start:  db.with(semconv.DBOperationName(name)),
+		metric: db.with(semconv.DBOperationName(name)),
+	}
+	k.record = recordOptions(k.metric)
+	k.startOptions = startOptions(k.start)
+	return k
+}
+
+func (db *database) summaryKind(summary string) *operationKind {
+	k := &operationKind{
+		db:     db,
+		info:   SpanInfo{Summary: summary},
+		name:   summary,
+		start:  db.attrs,
+		metric: db.attrs,
+	}
+	if summary == "" {
+		k.name = db.target.System
+	} else {
+		k.start = db.with(semconv.DBQuerySummary(summary))
+		k.metric = k.start
+	}
+	k.record = recordOptions(k.metric)
+	return k
+}
+
+// bySummary returns the kind of the statements with that summary. Beyond
+// the cap on summaries, its points are those of "_OTHER".
+func (db *database) bySummary(summary string) *operationKind {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if k := db.summaries[summary]; k != nil {
+		return k
+	}
+	k := db.summaryKind(summary)
+	if len(db.summaries) < db.cfg.maxSummaries {
+		db.summaries[summary] = k
+		return k
+	}
+	k.metric, k.record = db.other.metric, db.other.record
+	return k
+}
+
+// with returns a new slice of the database's attributes and kv.
+func (db *database) with(kv ...attribute.KeyValue) []attribute.KeyValue {
+	return append(db.attrs[:len(db.attrs):len(db.attrs)], kv...)
+}
+
+// spanKind is boxed once for all.
+var spanKind = trace.WithSpanKind(trace.SpanKindClient)
+
+func startOptions(kv []attribute.KeyValue) []trace.SpanStartOption {
+	return []trace.SpanStartOption{spanKind, trace.WithAttributes(kv...)}
+}
+
+// recordOptions copies kv: a set is made by sorting its argument in place.
+func recordOptions(kv []attribute.KeyValue) []metric.RecordOption {
+	return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(slices.Clone(kv)...))}
+}

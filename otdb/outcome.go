@@ -1,0 +1,87 @@
+package otdb
+
+import (
+	"database/sql/driver"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/instrument"
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+// outcome is how an operation ended.
+type outcome struct {
+	// err is the error of the call, and instrument.ErrNotReturned if the call did not
+	// return.
+	err error
+	// class is nil if nothing went wrong. classify sets it for err.
+	class *errs.Class
+
+	length time.Duration // of the operation; end sets it
+	result driver.Result // of an exec
+
+	// Of a query:
+	hasRows bool
+	rows    int64            // that the consumer read
+	outside time.Duration    // the part of the operation's length that is not known to be the driver's
+	leaked  bool             // the task has ended the rows
+	open    *ledger.OpenRows // what is to be taken off the ledger's list, or nil
+}
+
+// Failures without an error.
+var (
+	// panicked is the class of a call into the driver that panicked.
+	panicked = &errs.Class{Kind: errs.KindPanic, Type: "panic"}
+	// exited is the class of a call that ended its goroutine.
+	exited = &errs.Class{Kind: errs.KindOther, Type: "runtime.Goexit"}
+	// abandoned is the class of a statement that the driver skipped and that
+	// was never executed.
+	abandoned = &errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
+)
+
+// classify sets the class of the error.
+func (out *outcome) classify() {
+	switch {
+	case out.err == nil:
+	case out.err == instrument.ErrNotReturned: //nolint:errorlint // the mark itself
+		out.err, out.class = nil, panicked
+		if instrument.Unwinding() == instrument.Exited {
+			out.class = exited
+		}
+	default:
+		class := errs.Classify(out.err)
+		out.class = &class
+	}
+}
+
+func (out *outcome) failed() bool { return out.class != nil }
+
+// inDriver returns the driver's part of the operation's length.
+func (out *outcome) inDriver() time.Duration { return max(0, out.length-out.outside) }
+
+// classAttributes appends what is recorded of an error to kv.
+func (out *outcome) classAttributes(kv []attribute.KeyValue) []attribute.KeyValue {
+	c := out.class
+	if c == nil {
+		return kv
+	}
+	kv = append(kv, semconv.ErrorTypeKey.String(c.Type))
+	if c.Code != "" {
+		kv = append(kv, semconv.DBResponseStatusCode(c.Code))
+	}
+	return kv
+}
+
+// rowsAffected asks the result of an exec, which the application may never do. A panic
+// here must not be its panic.
+func (out *outcome) rowsAffected() (n int64, ok bool) {
+	if out.result == nil || out.err != nil {
+		return 0, false
+	}
+	defer scope.Guard("the driver's RowsAffected")
+	n, err := out.result.RowsAffected()
+	return n, err == nil
+}

@@ -1,0 +1,88 @@
+package otdb
+
+import (
+	"database/sql/driver"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/sqltext"
+)
+
+// startOptions returns the options of the span for a call of st.
+func (db *database) startOptions(st *statement, args []driver.NamedValue) []trace.SpanStartOption {
+	if len(args) == 0 {
+		return st.sanitized
+	}
+	if db.cfg.parameters == nil {
+		return st.withArguments
+	}
+	return db.parameters(st.withArguments, args)
+}
+
+// parameters appends the arguments that the user allowed to be recorded. Drivers
+// that convert arguments themselves, such as pgx, let any Go value through to here:
+// of those that are none of database/sql's nothing is told. To print one could run
+// the application's own methods, race with it, or show what its Value method hides.
+func (db *database) parameters(opts []trace.SpanStartOption, args []driver.NamedValue) (out []trace.SpanStartOption) {
+	out = opts // in case the function panics
+	defer scope.Guard("the function given to WithQueryParameters")
+	var kv []attribute.KeyValue
+	first := 0
+	for first < len(args) && isCallOption(args[first].Value) {
+		first++
+	}
+	for i := range args[first:] {
+		arg := &args[first+i]
+		text, ok := parameterText(arg.Value)
+		if !ok {
+			continue
+		}
+		key := arg.Name
+		if key == "" {
+			key = strconv.Itoa(arg.Ordinal - 1 - first)
+		}
+		if db.cfg.parameters(key) {
+			kv = append(kv, semconv.DBQueryParameter(key, text))
+		}
+	}
+	if kv == nil {
+		return opts
+	}
+	return append(opts[:len(opts):len(opts)], trace.WithAttributes(kv...))
+}
+
+// isCallOption reports whether an argument is one of those that pgx takes for the
+// way to run the statement, in front of its arguments.
+func isCallOption(v any) bool {
+	if v == nil {
+		return false
+	}
+	t := reflect.TypeOf(v)
+	return strings.HasPrefix(t.PkgPath(), "github.com/jackc/pgx/") && strings.HasPrefix(t.Name(), "Query")
+}
+
+// parameterText formats an argument, and returns false for what is no value of
+// database/sql or a number of Go's own. Like a text, it is exported as valid UTF-8
+// and cut where it is very long.
+func parameterText(v any) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "NULL", true
+	case string:
+		return sqltext.Truncate(v), true
+	case []byte:
+		return sqltext.Truncate(string(v[:min(len(v), 2*sqltext.MaxText)])), true
+	case time.Time:
+		return v.Format(time.RFC3339Nano), true
+	case bool, int64, float64, int, int8, int16, int32, uint, uint8, uint16, uint32, uint64, float32:
+		return fmt.Sprint(v), true
+	}
+	return "", false
+}
