@@ -17,10 +17,9 @@ import (
 // go_memstats_heap_alloc_bytes. https://github.com/prometheus/client_golang/issues/829
 const collidingGauge = "go_memstats_alloc_bytes"
 
-// newHandler serves reg until the provider is shut down. In a registry of our own, failed scrapes
+// newHandler serves what gatherer has until the provider is shut down. In a registry of our own, failed scrapes
 // are counted as well; a caller's registry is left as it is, since the counter's name may be taken.
-func (p *Provider) newHandler(reg *prometheus.Registry, own bool) http.Handler {
-	var gatherer prometheus.Gatherer = reg
+func (p *Provider) newHandler(reg prometheus.Registerer, gatherer prometheus.Gatherer, own bool) http.Handler {
 	opts := promhttp.HandlerOpts{
 		ErrorLog:          errorLog{},
 		ErrorHandling:     promhttp.ContinueOnError,
@@ -28,8 +27,9 @@ func (p *Provider) newHandler(reg *prometheus.Registry, own bool) http.Handler {
 	}
 	if own {
 		opts.Registry = reg
+		all := gatherer
 		gatherer = prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-			families, err := reg.Gather()
+			families, err := all.Gather()
 			return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == collidingGauge }), err
 		})
 	}

@@ -1,6 +1,10 @@
 package metrics
 
 import (
+	"os"
+	"strconv"
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -17,15 +21,23 @@ func (f optionFunc) apply(c *config) { f(c) }
 
 // config is what the options of one New add up to.
 type config struct {
-	registry *prometheus.Registry // nil: an own one, with the standard collectors
-	resource *resource.Resource   // nil: the SDK's default
+	registry prometheus.Registerer // nil: an own one, with the standard collectors
+	resource *resource.Resource    // nil: the SDK's default
+	limit    int                   // of series an instrument
 	readers  []sdkmetric.Reader
 	views    []sdkmetric.View
 }
 
+// defaultCardinalityLimit is ten times the SDK's, which is below what 500 statements with their error codes
+// make. Beyond it, new series lose their attributes.
+const defaultCardinalityLimit = 20_000
+
 // newConfig is where every default is set.
 func newConfig(opts []Option) *config {
-	c := &config{}
+	c := &config{limit: defaultCardinalityLimit}
+	if n, err := strconv.Atoi(strings.TrimSpace(os.Getenv("OTEL_GO_X_CARDINALITY_LIMIT"))); err == nil {
+		c.limit = n
+	}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(c)
@@ -41,8 +53,26 @@ func newConfig(opts []Option) *config {
 // By default, and for nil, the Provider has a registry of its own, with the Go runtime, process and
 // build information collectors, but without their go_memstats_alloc_bytes: it is the same as
 // go_memstats_heap_alloc_bytes, and would make the OpenMetrics format ambiguous.
-func WithRegistry(reg *prometheus.Registry) Option {
-	return optionFunc(func(c *config) { c.registry = reg })
+//
+// The registry is also what [Provider.Handler] serves, so reg must be a prometheus.Gatherer too, as
+// prometheus.DefaultRegisterer and every *prometheus.Registry are: with promauto's, pass
+// prometheus.DefaultRegisterer. [New] refuses any other.
+func WithRegistry(reg prometheus.Registerer) Option {
+	return optionFunc(func(c *config) {
+		if r, ok := reg.(*prometheus.Registry); ok && r == nil {
+			reg = nil
+		}
+		c.registry = reg
+	})
+}
+
+// WithCardinalityLimit sets how many series an instrument can have: sets of attributes that differ. A measurement
+// with another set is added to one series, whose only attribute is otel.metric.overflow. By default it
+// is the environment variable OTEL_GO_X_CARDINALITY_LIMIT, or 20,000; 0 and less lift the limit.
+//
+// The SDK's own default is 2,000. A program that makes its own MeterProvider sets sdkmetric.WithCardinalityLimit.
+func WithCardinalityLimit(n int) Option {
+	return optionFunc(func(c *config) { c.limit = n })
 }
 
 // WithResource describes the process that the metrics are about; it is exported as target_info.

@@ -29,24 +29,33 @@ type Provider struct {
 	stopped atomic.Bool
 }
 
-// New returns a Provider. It fails when its collectors cannot be registered with the registry that
-// [WithRegistry] gave it; nothing is left running then, but readers given by [WithReader] remain
+// New returns a Provider. It fails when the registry that [WithRegistry] gave it cannot be gathered from, or
+// refuses its collectors; nothing is left running then, but readers given by [WithReader] remain
 // the caller's to shut down.
 func New(opts ...Option) (*Provider, error) {
 	c := newConfig(opts)
 	reg := c.registry
 	if reg == nil {
-		reg = prometheus.NewRegistry()
-		if err := registerStandard(reg); err != nil {
+		own := prometheus.NewRegistry()
+		if err := registerStandard(own); err != nil {
 			return nil, fmt.Errorf("metrics: registering the standard collectors: %w", err)
 		}
+		reg = own
+	}
+	gatherer, ok := reg.(prometheus.Gatherer)
+	if !ok {
+		return nil, fmt.Errorf("metrics: WithRegistry: a %T is no prometheus.Gatherer: its metrics could not be served", reg)
 	}
 	exporter, err := promexporter.New(promexporter.WithRegisterer(reg))
 	if err != nil {
 		return nil, fmt.Errorf("metrics: registering with the Prometheus registry: %w", err)
 	}
 
-	sdkOpts := []sdkmetric.Option{sdkmetric.WithReader(exporter), sdkmetric.WithView(c.views...)}
+	sdkOpts := []sdkmetric.Option{
+		sdkmetric.WithReader(exporter),
+		sdkmetric.WithView(c.views...),
+		sdkmetric.WithCardinalityLimit(c.limit),
+	}
 	if c.resource != nil {
 		sdkOpts = append(sdkOpts, sdkmetric.WithResource(c.resource))
 	}
@@ -54,7 +63,7 @@ func New(opts ...Option) (*Provider, error) {
 		sdkOpts = append(sdkOpts, sdkmetric.WithReader(r))
 	}
 	p := &Provider{sdk: sdkmetric.NewMeterProvider(sdkOpts...)}
-	p.handler = p.newHandler(reg, c.registry == nil)
+	p.handler = p.newHandler(reg, gatherer, c.registry == nil)
 	return p, nil
 }
 

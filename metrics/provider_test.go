@@ -471,7 +471,7 @@ func TestNothingToServeBesidesTheError(t *testing.T) {
 		ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(broken), broken)
 	}))
 	p := newProvider(t)
-	w := scrape(p.newHandler(reg, false), openMetrics)
+	w := scrape(p.newHandler(reg, reg, false), openMetrics)
 	if w.Code != http.StatusInternalServerError {
 		t.Errorf("status %d", w.Code)
 	}
@@ -499,5 +499,70 @@ func TestOtherFormats(t *testing.T) {
 	}
 	if !strings.Contains(body.String(), `c_total{otel_scope_name="test",otel_scope_schema_url="",otel_scope_version="v1"} 1`) {
 		t.Error(body.String())
+	}
+}
+
+// What promauto registers with is a Registerer that is a Gatherer.
+func TestWithRegistererOfPromauto(t *testing.T) {
+	var registerer prometheus.Registerer = prometheus.NewRegistry()
+	p, err := New(WithRegistry(registerer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Shutdown(context.Background()) }) //nolint:errcheck // nothing to flush
+	w := httptest.NewRecorder()
+	p.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if !strings.Contains(w.Body.String(), "target_info{") {
+		t.Errorf("served:\n%s", w.Body)
+	}
+	var none *prometheus.Registry
+	if p, err := New(WithRegistry(none)); err != nil || p.handler == nil {
+		t.Errorf("a nil registry: %v", err)
+	}
+	_, err = New(WithRegistry(prometheus.WrapRegistererWithPrefix("p_", registerer)))
+	if want := "metrics: WithRegistry: a *prometheus.wrappingRegisterer is no prometheus.Gatherer: its metrics could not be served"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// seriesOf returns how many series a counter keeps of n measurements that differ.
+func seriesOf(t *testing.T, n int, opts ...Option) int {
+	t.Helper()
+	reader := sdkmetric.NewManualReader()
+	p, err := New(append(opts, WithReader(reader))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Shutdown(context.Background()) }) //nolint:errcheck // nothing to flush
+	counter, err := p.Meter("test").Int64Counter("jobs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		counter.Add(t.Context(), 1, metric.WithAttributes(attribute.Int("n", i)))
+	}
+	var got metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &got); err != nil {
+		t.Fatal(err)
+	}
+	return len(got.ScopeMetrics[0].Metrics[0].Data.(metricdata.Sum[int64]).DataPoints)
+}
+
+func TestCardinalityLimit(t *testing.T) {
+	if got := seriesOf(t, 20_005); got != 20_000 {
+		t.Errorf("%d series by default", got)
+	}
+	if got := seriesOf(t, 20, WithCardinalityLimit(10)); got != 10 {
+		t.Errorf("%d series, want 10", got)
+	}
+	if got := seriesOf(t, 2_500, WithCardinalityLimit(0)); got != 2_500 {
+		t.Errorf("%d series without a limit", got)
+	}
+	t.Setenv("OTEL_GO_X_CARDINALITY_LIMIT", "5")
+	if got := seriesOf(t, 20); got != 5 {
+		t.Errorf("%d series, the environment wants 5", got)
+	}
+	if got := seriesOf(t, 20, WithCardinalityLimit(10)); got != 10 {
+		t.Errorf("%d series, the program wants 10", got)
 	}
 }

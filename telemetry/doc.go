@@ -4,11 +4,11 @@
 //
 //	func main() {
 //		ctx := context.Background()
-//		shutdown, err := telemetry.Start(ctx, telemetry.WithServiceName("indexer"))
+//		t, err := telemetry.Start(ctx, telemetry.WithServiceName("indexer"))
 //		if err != nil {
-//			log.Fatal(err)
+//			log.Print(err) // the rest works
 //		}
-//		defer shutdown(ctx)
+//		defer t.Shutdown(ctx)
 //		slog.SetDefault(slog.New(telemetry.NewLogHandler(slog.NewJSONHandler(os.Stderr, nil))))
 //		...
 //	}
@@ -19,8 +19,7 @@
 // exporter, and neither OTEL_EXPORTER_OTLP_ENDPOINT nor OTEL_EXPORTER_OTLP_TRACES_ENDPOINT (…_METRICS_…,
 // …_LOGS_…) names an endpoint, the signal is not exported. The specification would have OTLP to localhost
 // instead, which in a program that nobody has configured yields errors and nothing else. This deviation is
-// deliberate; OTEL_TRACES_EXPORTER=otlp has what the specification has by default. So is another: where the
-// specification would ignore an exporter or propagator of unknown name, [Start] returns an error.
+// deliberate; OTEL_TRACES_EXPORTER=otlp has what the specification has by default.
 //
 // # Variables
 //
@@ -33,7 +32,7 @@
 //	OTEL_PROPAGATORS                       tracecontext,baggage by default; also b3, b3multi, jaeger, xray, ottrace, none
 //	OTEL_EXPORTER_PROMETHEUS_HOST, _PORT   where prometheus is served: localhost, 9464
 //
-// The value tree prints each finished trace to standard error, as [Tree] describes. The value prometheus
+// The value tree prints each finished trace to standard error, as package tree describes. The value prometheus
 // serves the metrics of package metrics, with exemplars, on the path /metrics; with otlp,prometheus one
 // MeterProvider feeds both. Exporters that a program has registered with autoexport are found by their name,
 // but not in a list.

@@ -67,16 +67,18 @@ func getenvList(name string) []string {
 	return list
 }
 
-// propagatorFromEnv returns what OTEL_PROPAGATORS names: by default W3C trace context and baggage.
+// propagatorFromEnv returns what OTEL_PROPAGATORS names: by default, and beside an error, W3C trace context and
+// baggage.
 func propagatorFromEnv() (propagation.TextMapPropagator, error) {
+	standard := propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 	names := getenvList(envPropagators)
 	if len(names) == 0 {
-		return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}), nil
+		return standard, nil
 	}
 	p, err := autoprop.TextMapPropagator(names...)
 	if err != nil {
-		return nil, fmt.Errorf("telemetry: %s=%q: %w (known: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none)",
-			envPropagators, os.Getenv(envPropagators), err)
+		return standard, fmt.Errorf("telemetry: %s=%q: %w (known: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none); "+
+			"using tracecontext,baggage", envPropagators, os.Getenv(envPropagators), err)
 	}
 	return p, nil
 }

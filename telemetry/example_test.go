@@ -8,10 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"time"
 
 	"go.opentelemetry.io/otel"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/telemetry"
@@ -21,17 +19,16 @@ import (
 // nothing; with OTEL_EXPORTER_OTLP_ENDPOINT it exports everything.
 func ExampleStart() {
 	ctx := context.Background()
-	shutdown, err := telemetry.Start(ctx,
+	t, err := telemetry.Start(ctx,
 		telemetry.WithServiceName("indexer"),
 		telemetry.WithServiceVersion("v1.0.0"),
 	)
 	if err != nil {
-		fmt.Println(err)
-		return
+		fmt.Println(err) // the program goes on, with what could be set up
 	}
 	_, span := otel.Tracer("example").Start(ctx, "load packages")
 	span.End()
-	fmt.Println(shutdown(ctx))
+	fmt.Println(t.Shutdown(ctx))
 	// Output: <nil>
 }
 
@@ -53,16 +50,14 @@ func ExampleStart_mistake() {
 }
 
 // A program that has an HTTP server of its own serves metrics there.
-func ExampleWithMetricsHandler() {
+func ExampleTelemetry_MetricsHandler() {
 	ctx := context.Background()
-	mux := http.NewServeMux()
-	shutdown, err := telemetry.Start(ctx, telemetry.WithMetricsHandler(func(h http.Handler) {
-		mux.Handle("GET /metrics", h)
-	}))
+	t, err := telemetry.Start(ctx, telemetry.WithPrometheus())
 	if err != nil {
 		fmt.Println(err)
-		return
 	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", t.MetricsHandler())
 
 	server := httptest.NewServer(mux) // in a program: http.ListenAndServe
 	response, err := http.Get(server.URL + "/metrics")
@@ -71,40 +66,11 @@ func ExampleWithMetricsHandler() {
 		return
 	}
 	fmt.Println(response.Status)
-	if err := errors.Join(response.Body.Close(), shutdown(ctx)); err != nil {
+	if err := errors.Join(response.Body.Close(), t.Shutdown(ctx)); err != nil {
 		fmt.Println(err)
 	}
 	server.Close()
 	// Output: 200 OK
-}
-
-// The tree can be printed anywhere; times are given here so that the output is always the same.
-func ExampleTree() {
-	tp := sdktrace.NewTracerProvider(
-		sdktrace.WithSpanProcessor(telemetry.NewTree(os.Stdout, telemetry.WithTreeColumns(80))),
-		sdktrace.WithSampler(sdktrace.AlwaysSample()),
-	)
-	tracer := tp.Tracer("example")
-	begin := time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) trace.SpanEventOption { return trace.WithTimestamp(begin.Add(d)) }
-
-	ctx, task := tracer.Start(context.Background(), "resolve imports", at(0))
-	for i := range 48 {
-		from := time.Duration(i) * 10 * time.Millisecond
-		_, query := tracer.Start(ctx, "SELECT packages", at(from))
-		query.End(at(from + 2*time.Millisecond))
-	}
-	_, commit := tracer.Start(ctx, "COMMIT", at(480*time.Millisecond))
-	commit.End(at(600 * time.Millisecond))
-	task.End(at(600 * time.Millisecond))
-
-	if err := tp.Shutdown(ctx); err != nil {
-		fmt.Println(err)
-	}
-	// Output:
-	// resolve imports           600 ms ▕████████████████████████▏
-	// ├─ SELECT packages ×48   96.0 ms ▕░░░░░░░░░░░░░░░░░░░     ▏ mean 2.00 ms, max 2.00 ms
-	// └─ COMMIT                 120 ms ▕                   █████▏
 }
 
 func ExampleNewLogHandler() {

@@ -29,20 +29,20 @@ func TestMain(m *testing.M) {
 
 // start is Start for a test: without any OTEL_* variable but those in env, with the globals restored and
 // errors of the SDK collected, and with a shutdown that has to succeed unless the test has called it.
-func start(t *testing.T, env map[string]string, opts ...Option) (shutdown func(context.Context) error, err error) {
+func start(t *testing.T, env map[string]string, opts ...Option) (*Telemetry, error) {
 	t.Helper()
 	setEnv(t, env)
 	keepGlobals(t)
-	shutdown, err = Start(t.Context(), opts...)
-	if shutdown == nil {
-		t.Fatal("shutdown is nil")
+	tel, err := Start(t.Context(), opts...)
+	if tel == nil {
+		t.Fatal("Telemetry is nil")
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		shutdown(ctx) //nolint:errcheck // tests that care call it themselves: the first result is kept
+		tel.Shutdown(ctx) //nolint:errcheck // tests that care call it themselves: the first result is kept
 	})
-	return shutdown, err
+	return tel, err
 }
 
 // variables are all those that tests set, or that could disturb them.

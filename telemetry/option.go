@@ -2,8 +2,6 @@ package telemetry
 
 import (
 	"io"
-	"net"
-	"net/http"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +15,7 @@ import (
 // Option adds to what the environment asks of [Start]. Options come from this package alone.
 //
 // What an option adds is set up whatever exporters the environment names, unless OTEL_SDK_DISABLED
-// turns everything off.
+// turns everything off. A nil Option is ignored.
 type Option interface {
 	apply(*config)
 }
@@ -33,16 +31,19 @@ type config struct {
 	logProcessors  []sdklog.Processor
 	readers        []sdkmetric.Reader
 	views          []sdkmetric.View
-	registry       *prometheus.Registry
+	registry       prometheus.Registerer
+	limit          int // of series an instrument
 	metricsAddr    string
-	metricsServed  []func(net.Addr)
-	mountMetrics   []func(http.Handler)
+	prometheus     bool      // for MetricsHandler
 	treeOutput     io.Writer // where OTEL_TRACES_EXPORTER=tree prints
 }
 
+// defaultCardinalityLimit is that of package metrics.
+const defaultCardinalityLimit = 20_000
+
 // newConfig is where every default is set.
 func newConfig(opts []Option) *config {
-	c := &config{treeOutput: os.Stderr}
+	c := &config{treeOutput: os.Stderr, limit: defaultCardinalityLimit}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(c)
@@ -69,7 +70,7 @@ func WithResourceAttributes(attributes ...attribute.KeyValue) Option {
 	return optionFunc(func(c *config) { c.attributes = append(c.attributes, attributes...) })
 }
 
-// WithSpanProcessor sends spans to p as well, for example a [Tree], or in tests a tracetest.SpanRecorder.
+// WithSpanProcessor sends spans to p as well, for example one of package tree, or in tests a tracetest.SpanRecorder.
 // An exporter is passed in a processor of the SDK, such as sdktrace.NewBatchSpanProcessor(exporter).
 // Shutdown shuts p down. A nil processor is ignored; the option may be given several times.
 func WithSpanProcessor(p sdktrace.SpanProcessor) Option {
@@ -113,12 +114,23 @@ func WithView(views ...sdkmetric.View) Option {
 }
 
 // WithRegistry exports metrics to reg, which the program may serve itself, next to what else it has
-// registered there. Whatever else serves Prometheus metrics ([WithMetricsAddr], [WithMetricsHandler],
-// OTEL_METRICS_EXPORTER=prometheus) then serves reg. See metrics.WithRegistry.
+// registered there. Whatever else serves Prometheus metrics ([WithMetricsAddr],
+// [Telemetry.MetricsHandler], OTEL_METRICS_EXPORTER=prometheus) then serves reg. See metrics.WithRegistry.
 //
 // By default, and for nil, an own registry is made where metrics are served.
-func WithRegistry(reg *prometheus.Registry) Option {
-	return optionFunc(func(c *config) { c.registry = reg })
+func WithRegistry(reg prometheus.Registerer) Option {
+	return optionFunc(func(c *config) {
+		if r, ok := reg.(*prometheus.Registry); ok && r == nil {
+			reg = nil
+		}
+		c.registry = reg
+	})
+}
+
+// WithCardinalityLimit sets how many series an instrument can have, as metrics.WithCardinalityLimit does. The
+// default is 20,000; 0 and less lift the limit.
+func WithCardinalityLimit(n int) Option {
+	return optionFunc(func(c *config) { c.limit = n })
 }
 
 // WithMetricsAddr serves Prometheus metrics at addr, a host and port such as ":9464", on the path
@@ -128,32 +140,8 @@ func WithMetricsAddr(addr string) Option {
 	return optionFunc(func(c *config) { c.metricsAddr = addr })
 }
 
-// WithMetricsServed tells served where metrics are listened for, which need not be what the program asked
-// for: the operator may have replaced the host or the port, and port 0 stands for any that is free.
-//
-// [Start] calls served once, as the last thing it does; not if it fails, nor if it serves no metrics, be it
-// that nothing asks for it or that OTEL_SDK_DISABLED is set. A nil served is ignored; the option may be
-// given several times.
-func WithMetricsServed(served func(net.Addr)) Option {
-	return optionFunc(func(c *config) {
-		if served != nil {
-			c.metricsServed = append(c.metricsServed, served)
-		}
-	})
-}
-
-// WithMetricsHandler hands the handler for Prometheus metrics to mount, for programs that have an HTTP
-// server of their own:
-//
-//	telemetry.WithMetricsHandler(func(h http.Handler) { mux.Handle("GET /metrics", h) })
-//
-// [Start] calls mount once, as the last thing it does; not if it fails, nor if OTEL_SDK_DISABLED is set.
-// After shutdown the handler answers with status 503. A nil mount is ignored; the option may be given
-// several times.
-func WithMetricsHandler(mount func(http.Handler)) Option {
-	return optionFunc(func(c *config) {
-		if mount != nil {
-			c.mountMetrics = append(c.mountMetrics, mount)
-		}
-	})
+// WithPrometheus collects Prometheus metrics for [Telemetry.MetricsHandler], whether or not they are served at
+// an address of their own.
+func WithPrometheus() Option {
+	return optionFunc(func(c *config) { c.prometheus = true })
 }

@@ -34,7 +34,7 @@ func (p *parts) add(name string, stop func(context.Context) error) {
 	p.list = append(p.list, part{name, stop})
 }
 
-// shutdown is the function that Start returns. The stopping itself goes on in the background when ctx
+// shutdown is [Telemetry.Shutdown]. The stopping itself goes on in the background when ctx
 // ends first, for parts that do not heed their context.
 func (p *parts) shutdown(ctx context.Context) error {
 	p.once.Do(func() {

@@ -18,7 +18,7 @@ import (
 // With nobody listening at the endpoint, everything works but the export, and its failure is told.
 func TestCollectorDown(t *testing.T) {
 	captureErrors(t)
-	shutdown, err := start(t, map[string]string{envOTLPEndpoint: "http://" + freeAddr(t)})
+	tel, err := start(t, map[string]string{envOTLPEndpoint: "http://" + freeAddr(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestCollectorDown(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	err = shutdown(ctx)
+	err = tel.Shutdown(ctx)
 	if err == nil || ctx.Err() != nil {
 		t.Fatalf("%v, context %v", err, ctx.Err())
 	}
@@ -36,7 +36,7 @@ func TestCollectorDown(t *testing.T) {
 			t.Errorf("nothing about %s in %v", part, err)
 		}
 	}
-	if again := shutdown(context.Background()); again != err { // the identical one
+	if again := tel.Shutdown(context.Background()); again != err { // the identical one
 		t.Errorf("second call: %v", again)
 	}
 }
@@ -75,7 +75,7 @@ func silentCollector(t *testing.T) (url string) {
 // A collector that hangs delays the program by what ctx allows and no more, and each signal gets its share.
 func TestCollectorHangs(t *testing.T) {
 	captureErrors(t)
-	shutdown, err := start(t, map[string]string{envOTLPEndpoint: silentCollector(t)}, WithMetricsAddr("127.0.0.1:0"))
+	tel, err := start(t, map[string]string{envOTLPEndpoint: silentCollector(t)}, WithMetricsAddr("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestCollectorHangs(t *testing.T) {
 	begin := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 600*time.Millisecond)
 	defer cancel()
-	err = shutdown(ctx)
+	err = tel.Shutdown(ctx)
 	if elapsed := time.Since(begin); elapsed > 5*time.Second {
 		t.Errorf("it took %v", elapsed)
 	}
@@ -96,17 +96,17 @@ func TestCollectorHangs(t *testing.T) {
 func TestShutdownWithDoneContext(t *testing.T) {
 	captureErrors(t)
 	addr := freeAddr(t)
-	shutdown, err := start(t, map[string]string{envOTLPEndpoint: silentCollector(t)}, WithMetricsAddr(addr))
+	tel, err := start(t, map[string]string{envOTLPEndpoint: silentCollector(t)}, WithMetricsAddr(addr))
 	if err != nil {
 		t.Fatal(err)
 	}
 	record(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := shutdown(ctx); !errors.Is(err, context.Canceled) || err.Error() != "telemetry: shutdown: context canceled" {
+	if err := tel.Shutdown(ctx); !errors.Is(err, context.Canceled) || err.Error() != "telemetry: shutdown: context canceled" {
 		t.Errorf("%v", err)
 	}
-	shutdown(context.Background()) //nolint:errcheck // only to wait
+	tel.Shutdown(context.Background()) //nolint:errcheck // only to wait
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestShutdownWithDoneContext(t *testing.T) {
 // A cancellation while spans are flushed still stops the processors.
 func TestShutdownCancelledDuringFlush(t *testing.T) {
 	p := &flushingProcessor{flushing: make(chan struct{})}
-	shutdown, err := start(t, nil, WithSpanProcessor(p))
+	tel, err := start(t, nil, WithSpanProcessor(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,10 +126,10 @@ func TestShutdownCancelledDuringFlush(t *testing.T) {
 		<-p.flushing
 		cancel()
 	}()
-	if err := shutdown(ctx); !errors.Is(err, context.Canceled) {
+	if err := tel.Shutdown(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	shutdown(context.Background()) //nolint:errcheck // only to wait
+	tel.Shutdown(context.Background()) //nolint:errcheck // only to wait
 	if p.shutdowns != 1 {
 		t.Errorf("stopped %d times", p.shutdowns)
 	}
@@ -295,12 +295,12 @@ func (p *countingProcessor) Shutdown(context.Context) error {
 
 func TestProcessorIsShutDownOnce(t *testing.T) {
 	p := &countingProcessor{}
-	shutdown, err := start(t, nil, WithSpanProcessor(p))
+	tel, err := start(t, nil, WithSpanProcessor(p))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := shutdown(context.Background()); err != nil {
+		if err := tel.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	}

@@ -49,7 +49,7 @@ func TestOTLP(t *testing.T) {
 		t.Run("exporter="+list, func(t *testing.T) {
 			errs := captureErrors(t)
 			c := newCollector(t)
-			shutdown, err := start(t, map[string]string{
+			tel, err := start(t, map[string]string{
 				envOTLPEndpoint:            c.URL,
 				"OTEL_TRACES_EXPORTER":     list,
 				"OTEL_METRICS_EXPORTER":    list,
@@ -60,7 +60,7 @@ func TestOTLP(t *testing.T) {
 				t.Fatal(err)
 			}
 			sc := record(t)
-			if err := shutdown(context.Background()); err != nil {
+			if err := tel.Shutdown(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			c.mu.Lock()
@@ -124,12 +124,12 @@ func TestOTLP(t *testing.T) {
 
 func TestEndpointOfOneSignal(t *testing.T) {
 	c := newCollector(t)
-	shutdown, err := start(t, map[string]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": c.URL + "/v1/metrics"})
+	tel, err := start(t, map[string]string{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": c.URL + "/v1/metrics"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	sc := record(t)
-	if err := shutdown(context.Background()); err != nil {
+	if err := tel.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	c.mu.Lock()
@@ -150,7 +150,7 @@ func TestNothingAsked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tp, mp, lp := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
-			shutdown, err := start(t, env, nil)
+			tel, err := start(t, env, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +160,7 @@ func TestNothingAsked(t *testing.T) {
 			if got := otel.GetTextMapPropagator().Fields(); !slices.Equal(sorted(got), []string{"baggage", "traceparent", "tracestate"}) {
 				t.Errorf("propagator of %q", got)
 			}
-			if err := shutdown(context.Background()); err != nil {
+			if err := tel.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -176,11 +176,16 @@ func sorted(s []string) []string {
 func TestSDKDisabled(t *testing.T) {
 	tp, mp, lp := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider()
 	recorder := tracetest.NewSpanRecorder()
-	_, err := start(t, map[string]string{
+	tel, err := start(t, map[string]string{
 		envSDKDisabled: "True", envPropagators: "b3", "OTEL_TRACES_EXPORTER": "no such thing", "OTEL_METRICS_EXPORTER": "prometheus",
-	}, WithSpanProcessor(recorder), WithMetricsAddr("256.0.0.1:0"), WithMetricsHandler(func(http.Handler) { t.Error("mounted") }))
+	}, WithSpanProcessor(recorder), WithMetricsAddr("256.0.0.1:0"), WithPrometheus())
 	if err != nil {
 		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	tel.MetricsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != http.StatusNotFound || tel.MetricsAddr() != nil {
+		t.Errorf("metrics with status %d at %v", w.Code, tel.MetricsAddr())
 	}
 	if otel.GetTracerProvider() != tp || otel.GetMeterProvider() != mp || otel.GetLoggerProvider() != lp {
 		t.Error("a global provider was changed")
@@ -271,7 +276,7 @@ func TestMistakes(t *testing.T) {
 		"unknown propagator": {
 			env: map[string]string{envPropagators: "tracecontext,b4"},
 			want: `telemetry: OTEL_PROPAGATORS="tracecontext,b4": unknown propagator: b4 ` +
-				`(known: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none)`,
+				`(known: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none); using tracecontext,baggage`,
 		},
 		"producers in a list": {
 			env:  map[string]string{"OTEL_METRICS_EXPORTER": "otlp,console", envProducers: "prometheus"},
@@ -296,19 +301,52 @@ func TestMistakes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tp, mp, lp, p := otel.GetTracerProvider(), otel.GetMeterProvider(), otel.GetLoggerProvider(), otel.GetTextMapPropagator()
-			shutdown, err := start(t, test.env, test.opts...)
+			captureErrors(t) // no collector is there
+			discardStdout(t)
+			works := newWorking(t)
+			tel, err := start(t, test.env, append(test.opts, works.options()...)...)
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
-			if otel.GetTracerProvider() != tp || otel.GetMeterProvider() != mp || otel.GetLoggerProvider() != lp ||
-				!same(otel.GetTextMapPropagator(), p) {
-				t.Error("a global was changed")
-			}
-			if err := shutdown(context.Background()); err != nil {
-				t.Error(err)
-			}
+			works.check(t)
+			ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+			defer cancel()
+			tel.Shutdown(ctx) //nolint:errcheck // no collector is there
 		})
+	}
+}
+
+// working shows that telemetry works, whatever mistakes there are.
+type working struct {
+	spans *tracetest.SpanRecorder
+	logs  *recordingLogs
+	reads *sdkmetric.ManualReader
+}
+
+func newWorking(t *testing.T) *working {
+	t.Helper()
+	return &working{tracetest.NewSpanRecorder(), &recordingLogs{}, sdkmetric.NewManualReader()}
+}
+
+func (w *working) options() []Option {
+	return []Option{WithSpanProcessor(w.spans), WithLogProcessor(w.logs), WithReader(w.reads)}
+}
+
+func (w *working) check(t *testing.T) {
+	t.Helper()
+	sc := record(t)
+	if n := len(w.spans.Ended()); n != 1 || !sc.IsSampled() {
+		t.Errorf("%d spans, sampled %t", n, sc.IsSampled())
+	}
+	if !slices.Equal(w.logs.bodies, []string{"indexed"}) {
+		t.Errorf("logs %q", w.logs.bodies)
+	}
+	var got metricdata.ResourceMetrics
+	if err := w.reads.Collect(t.Context(), &got); err != nil || len(got.ScopeMetrics) != 1 || got.ScopeMetrics[0].Metrics[0].Name != "jobs" {
+		t.Errorf("metrics %v, %v", got.ScopeMetrics, err)
+	}
+	if !slices.Contains(otel.GetTextMapPropagator().Fields(), "traceparent") {
+		t.Errorf("propagator of %q", otel.GetTextMapPropagator().Fields())
 	}
 }
 
@@ -332,16 +370,23 @@ func init() {
 	})
 }
 
-// An exporter that is registered with autoexport works, and what was made is given back on failure.
-func TestFailureGivesBack(t *testing.T) {
-	if _, err := start(t, map[string]string{"OTEL_TRACES_EXPORTER": "telemetry-test", "OTEL_LOGS_EXPORTER": "x"}); err == nil {
+// A mistake in one signal leaves the others as they are.
+func TestMistakeInOneSignal(t *testing.T) {
+	tel, err := start(t, map[string]string{"OTEL_TRACES_EXPORTER": "telemetry-test", "OTEL_LOGS_EXPORTER": "x"})
+	if err == nil {
 		t.Fatal("no error")
 	}
-	<-registeredFake.stopped
+	record(t)
+	if err := tel.ForceFlush(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if spans := registeredFake.SpanExporter.(*tracetest.InMemoryExporter).GetSpans(); len(spans) != 1 {
+		t.Errorf("spans %v", spans)
+	}
 }
 
 func TestRegisteredExporter(t *testing.T) {
-	shutdown, err := start(t, map[string]string{"OTEL_TRACES_EXPORTER": "telemetry-test"})
+	tel, err := start(t, map[string]string{"OTEL_TRACES_EXPORTER": "telemetry-test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +397,7 @@ func TestRegisteredExporter(t *testing.T) {
 	if spans := registeredFake.SpanExporter.(*tracetest.InMemoryExporter).GetSpans(); len(spans) != 1 || spans[0].Name != "a task" {
 		t.Errorf("spans %v", spans)
 	}
-	if err := shutdown(context.Background()); err != nil {
+	if err := tel.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
 	<-registeredFake.stopped
@@ -432,7 +477,7 @@ func TestPanicValueIsNotRecorded(t *testing.T) {
 func TestTreeAndOTLP(t *testing.T) {
 	c := newCollector(t)
 	var printed bytes.Buffer
-	shutdown, err := start(t, map[string]string{
+	tel, err := start(t, map[string]string{
 		"OTEL_TRACES_EXPORTER": "tree,otlp", envOTLPEndpoint: c.URL, "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
 	}, optionFunc(func(c *config) { c.treeOutput = &printed }))
 	if err != nil {
@@ -442,7 +487,7 @@ func TestTreeAndOTLP(t *testing.T) {
 	if !strings.HasPrefix(printed.String(), "a task  ") {
 		t.Errorf("printed %q before shutdown", printed.String())
 	}
-	if err := shutdown(context.Background()); err != nil {
+	if err := tel.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	c.mu.Lock()
@@ -456,16 +501,15 @@ func TestTreeAndOTLP(t *testing.T) {
 func TestPrometheusAndOTLPAndReader(t *testing.T) {
 	c := newCollector(t)
 	reader := sdkmetric.NewManualReader()
-	var handler http.Handler
 	rename := sdkmetric.NewView(sdkmetric.Instrument{Name: "jobs"}, sdkmetric.Stream{Name: "tasks"})
-	shutdown, err := start(t, map[string]string{
+	tel, err := start(t, map[string]string{
 		"OTEL_METRICS_EXPORTER": "otlp, prometheus", envPrometheusHost: "127.0.0.1", envPrometheusPort: "0",
 		envOTLPEndpoint: c.URL, "OTEL_TRACES_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
-	}, WithReader(reader), WithReader(nil), WithView(rename, nil),
-		WithMetricsHandler(func(h http.Handler) { handler = h }), WithMetricsHandler(nil))
+	}, WithReader(reader), WithReader(nil), WithView(rename, nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	handler := tel.MetricsHandler()
 	record(t)
 	body := get(t, handler)
 	if !strings.Contains(body, "\ntasks_total{") || !strings.Contains(body, "\ngo_goroutines ") {
@@ -478,7 +522,7 @@ func TestPrometheusAndOTLPAndReader(t *testing.T) {
 	if name := got.ScopeMetrics[0].Metrics[0].Name; name != "tasks" {
 		t.Errorf("manual reader: %s", name)
 	}
-	if err := shutdown(context.Background()); err != nil {
+	if err := tel.Shutdown(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	c.mu.Lock()
@@ -577,7 +621,7 @@ func TestMetricsListener(t *testing.T) {
 			if test.opts != nil {
 				opts = test.opts(host, port)
 			}
-			shutdown, err := start(t, env, opts...)
+			tel, err := start(t, env, opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -589,7 +633,7 @@ func TestMetricsListener(t *testing.T) {
 			if status, _, err := httpGet("http://" + addr + "/"); err != nil || status != http.StatusNotFound {
 				t.Errorf("/: status %d, %v", status, err)
 			}
-			if err := shutdown(context.Background()); err != nil {
+			if err := tel.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 			if _, _, err := httpGet("http://" + addr + "/metrics"); err == nil {
@@ -599,8 +643,8 @@ func TestMetricsListener(t *testing.T) {
 	}
 }
 
-// The address that is told is the one that is listened on, whoever chose it.
-func TestWithMetricsServed(t *testing.T) {
+// The address is the one that is listened on, whoever chose it.
+func TestMetricsAddr(t *testing.T) {
 	free := freeAddr(t)
 	_, port, err := net.SplitHostPort(free)
 	if err != nil {
@@ -620,27 +664,30 @@ func TestWithMetricsServed(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var told []string
-			note := func(a net.Addr) { told = append(told, a.String()) }
-			shutdown, err := start(t, test.env, append(test.opts, WithMetricsServed(note), WithMetricsServed(nil))...)
+			tel, err := start(t, test.env, test.opts...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(told) != 1 || test.want != "" && told[0] != test.want {
-				t.Fatalf("told %q, want %q", told, test.want)
+			addr := tel.MetricsAddr().String()
+			if test.want != "" && addr != test.want {
+				t.Fatalf("address %q, want %q", addr, test.want)
 			}
-			if status, _, err := httpGet("http://" + told[0] + "/metrics"); err != nil || status != http.StatusOK {
-				t.Errorf("%s: status %d, %v", told[0], status, err)
+			if status, _, err := httpGet("http://" + addr + "/metrics"); err != nil || status != http.StatusOK {
+				t.Errorf("%s: status %d, %v", addr, status, err)
 			}
-			if err := shutdown(context.Background()); err != nil {
+			if err := tel.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	for name, env := range map[string]map[string]string{"nothing asks": nil, "disabled": {envSDKDisabled: "true", "OTEL_METRICS_EXPORTER": "prometheus"}} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := start(t, env, WithMetricsServed(func(a net.Addr) { t.Errorf("told %s", a) })); err != nil {
+			tel, err := start(t, env, WithPrometheus())
+			if err != nil {
 				t.Fatal(err)
+			}
+			if addr := tel.MetricsAddr(); addr != nil {
+				t.Errorf("served at %s", addr)
 			}
 		})
 	}
@@ -653,36 +700,41 @@ func TestAddressTaken(t *testing.T) {
 	}
 	defer l.Close()
 	addr := l.Addr().String()
-	tp := otel.GetTracerProvider()
-	_, err = start(t, map[string]string{"OTEL_TRACES_EXPORTER": "tree", "OTEL_METRICS_EXPORTER": "console,otlp"}, WithMetricsAddr(addr))
+	works := newWorking(t)
+	tel, err := start(t, nil, append(works.options(), WithMetricsAddr(addr))...)
 	if err == nil || !strings.HasPrefix(err.Error(), "telemetry: serving metrics on "+addr+": ") {
 		t.Errorf("%v", err)
 	}
-	if otel.GetTracerProvider() != tp {
-		t.Error("a global was changed")
+	works.check(t)
+	if body := get(t, tel.MetricsHandler()); !strings.Contains(body, "jobs_total") {
+		t.Errorf("not collected for the handler:\n%s", body)
+	}
+	if tel.MetricsAddr() != nil {
+		t.Errorf("served at %s", tel.MetricsAddr())
 	}
 }
 
-func TestListenerIsGivenBack(t *testing.T) {
+// A registry that refuses leaves nobody listening, and the other readers at work.
+func TestRegistryRefuses(t *testing.T) {
+	reg := refusing{Registry: prometheus.NewRegistry()}
 	addr := freeAddr(t)
-	setEnv(t, nil)
-	s := &setup{config: newConfig([]Option{WithMetricsAddr(addr)})}
-	if err := s.prepare(t.Context()); err != nil {
-		t.Fatal(err)
+	works := newWorking(t)
+	_, err := start(t, nil, append(works.options(), WithRegistry(reg), WithMetricsAddr(addr))...)
+	if err == nil || !strings.HasPrefix(err.Error(), "metrics: registering with the Prometheus registry: ") {
+		t.Errorf("%v", err)
 	}
-	if err := s.abandon(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	works.check(t)
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
-	s.undo = append(s.undo, func(context.Context) error { return io.ErrClosedPipe })
-	if err := s.abandon(t.Context()); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("%v", err)
-	}
 }
+
+// refusing is a registry that takes nothing.
+type refusing struct{ *prometheus.Registry }
+
+func (refusing) Register(prometheus.Collector) error { return errors.New("no") }
 
 func TestPrometheusAddr(t *testing.T) {
 	for _, test := range []struct{ option, host, port, want string }{
@@ -720,7 +772,7 @@ func TestListsOfEveryProtocol(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			captureErrors(t)
 			discardStdout(t)
-			shutdown, err := start(t, map[string]string{
+			tel, err := start(t, map[string]string{
 				"OTEL_TRACES_EXPORTER": "otlp,console", "OTEL_METRICS_EXPORTER": "otlp,console", "OTEL_LOGS_EXPORTER": "otlp,console",
 				envOTLPProtocol: protocol, envOTLPEndpoint: "http://" + freeAddr(t),
 			})
@@ -729,7 +781,7 @@ func TestListsOfEveryProtocol(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 			defer cancel()
-			shutdown(ctx) //nolint:errcheck // no collector: the metrics reader may say so
+			tel.Shutdown(ctx) //nolint:errcheck // no collector: the metrics reader may say so
 		})
 	}
 }

@@ -22,13 +22,17 @@ const flushTimeout = 5 * time.Second
 // telemetry, which has then seen all of it.
 func serve(ctx context.Context, f flags, stdout, stderr io.Writer) (err error) {
 	mux := http.NewServeMux()
-	shutdown, err := telemetry.Start(ctx,
-		telemetry.WithServiceName("taskspan-http"),
-		telemetry.WithMetricsHandler(func(h http.Handler) { mux.Handle("GET /metrics", h) }))
+	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("taskspan-http"), telemetry.WithPrometheus())
 	if err != nil {
-		return err
+		slog.WarnContext(ctx, "telemetry is incomplete", "error", err)
 	}
-	defer func() { err = errors.Join(err, within(ctx, flushTimeout, shutdown)) }()
+	defer func() {
+		// A collector that is down is no failure of the service.
+		if err := within(ctx, flushTimeout, tel.Shutdown); err != nil {
+			slog.WarnContext(ctx, "telemetry was lost", "error", err)
+		}
+	}()
+	mux.Handle("GET /metrics", tel.MetricsHandler())
 
 	logger := slog.New(telemetry.NewLogHandler(slog.NewJSONHandler(stderr, nil)))
 	runner, err := worker.New(worker.WithLogger(logger), worker.WithRecoverPanics())

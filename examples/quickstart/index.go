@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
-	"net"
 	"os"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/telemetry"
+	"github.com/taskspan/taskspan/telemetry/tree"
 	"github.com/taskspan/taskspan/worker"
 )
 
@@ -51,22 +52,23 @@ func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err err
 	}
 	printed := new(trees)
 	summary := newSummary()
-	var served net.Addr // nil: nothing is
-	shutdown, err := telemetry.Start(ctx,
+	tel, err := telemetry.Start(ctx,
 		telemetry.WithServiceName("taskspan-quickstart"),
-		telemetry.WithSpanProcessor(telemetry.NewTree(printed)),
+		telemetry.WithSpanProcessor(tree.New(printed)),
 		telemetry.WithSpanProcessor(summary),
-		telemetry.WithMetricsAddr(f.serve),
-		telemetry.WithMetricsServed(func(a net.Addr) { served = a }))
-	if err != nil {
-		return err
-	}
+		telemetry.WithMetricsAddr(f.serve))
 	defer func() {
 		// The context may be done by now, and what was recorded is still to be exported.
 		flush, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 		defer cancel()
-		err = errors.Join(err, shutdown(flush))
+		if err := tel.Shutdown(flush); err != nil {
+			log.Print(err) // a collector that is down is no failure of the work
+		}
 	}()
+	if err != nil {
+		return err // for a real worker it would do to log it
+	}
+	served := tel.MetricsAddr() // nil: nothing is
 
 	out := bufio.NewWriter(stdout) // keeps the first error of all that is printed
 	x := &indexer{graph: g, progress: p}

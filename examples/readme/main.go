@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log"
 
 	_ "github.com/mattn/go-sqlite3"
@@ -13,16 +12,27 @@ import (
 
 func main() {
 	ctx := context.Background()
-	shutdown, err := telemetry.Start(ctx)           // exports what the OTEL_* variables ask for
-	db, openErr := otdb.Open("sqlite3", ":memory:") // in place of sql.Open
-	if err = errors.Join(err, openErr); err != nil {
+	tel, err := telemetry.Start(ctx) // exports what the OTEL_* variables ask for
+	if err != nil {
+		log.Print(err) // the rest of telemetry works; so does the job
+	}
+	err = run(ctx)
+	if err := tel.Shutdown(ctx); err != nil {
+		log.Print(err) // a collector that is down does not fail the job
+	}
+	if err != nil {
 		log.Fatal(err)
 	}
-	err = worker.Run(ctx, "orders.open", func(ctx context.Context) error {
+}
+
+func run(ctx context.Context) error {
+	db, err := otdb.Open("sqlite3", ":memory:") // in place of sql.Open
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return worker.Run(ctx, "orders.open", func(ctx context.Context) error {
 		_, err := db.ExecContext(ctx, "CREATE TABLE orders (id INTEGER PRIMARY KEY)")
 		return err
 	})
-	if err = errors.Join(err, shutdown(ctx)); err != nil {
-		log.Fatal(err)
-	}
 }

@@ -63,11 +63,11 @@ func open(ctx context.Context, name string, d dsn, collector string, queues map[
 		options = append(options, telemetry.WithSpanProcessor(
 			sdktrace.NewBatchSpanProcessor(exporter, sdktrace.WithBatchTimeout(50*time.Millisecond))))
 	}
-	shutdown, err := telemetry.Start(ctx, options...)
+	tel, err := telemetry.Start(ctx, options...)
+	p.undo = append(p.undo, tel.Shutdown)
 	if err != nil {
 		return p, err
 	}
-	p.undo = append(p.undo, shutdown)
 
 	if p.runner, err = worker.New(worker.WithLogger(slog.New(telemetry.NewLogHandler(slog.NewTextHandler(os.Stderr, nil))))); err != nil {
 		return p, err

@@ -207,14 +207,14 @@ func (s *service) explode(ctx context.Context) error {
 	})
 }
 
-// start sets up telemetry from the environment and returns its shutdown.
-func start(tb testing.TB, opts ...telemetry.Option) func(context.Context) error {
+// start sets up telemetry from the environment.
+func start(tb testing.TB, opts ...telemetry.Option) *telemetry.Telemetry {
 	tb.Helper()
-	shutdown, err := telemetry.Start(tb.Context(), append([]telemetry.Option{telemetry.WithServiceName("the worker")}, opts...)...)
+	tel, err := telemetry.Start(tb.Context(), append([]telemetry.Option{telemetry.WithServiceName("the worker")}, opts...)...)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return shutdown
+	return tel
 }
 
 // errorsOf counts what is reported to OpenTelemetry's error handler.
@@ -241,7 +241,7 @@ func TestCollectorFindsSignalsRelated(t *testing.T) {
 			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+address)
 			t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
 			failures := errorsOf(t)
-			shutdown := start(t)
+			tel := start(t)
 			s := newService(t)
 			if err := s.index(t.Context()); err != nil {
 				t.Fatal(err)
@@ -249,7 +249,7 @@ func TestCollectorFindsSignalsRelated(t *testing.T) {
 			if err := s.explode(t.Context()); !errors.Is(err, errFailed) {
 				t.Fatal(err)
 			}
-			if err := shutdown(t.Context()); err != nil {
+			if err := tel.Shutdown(t.Context()); err != nil {
 				t.Error(err)
 			}
 			if n := failures.Load(); n != 0 {
@@ -331,7 +331,7 @@ func TestCollectorIsDown(t *testing.T) {
 			t.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "100")
 			t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1000") // for what is given up in the background
 			failures := errorsOf(t)
-			shutdown := start(t)
+			tel := start(t)
 			s := newService(t)
 			for range 3000 { // more than the queues hold
 				if err := s.index(t.Context()); err != nil {
@@ -345,7 +345,7 @@ func TestCollectorIsDown(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			began := time.Now()
-			err := shutdown(ctx)
+			err := tel.Shutdown(ctx)
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("shutdown took %v, its context one second", took)
 			}
@@ -384,14 +384,14 @@ func TestCollectorIsSlow(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+proxy.Listen)
 	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
 	failures := errorsOf(t)
-	shutdown := start(t)
+	tel := start(t)
 	s := newService(t)
 	for range 500 {
 		if err := s.index(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := shutdown(t.Context()); err != nil {
+	if err := tel.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if n := failures.Load(); n != 0 {
@@ -420,7 +420,7 @@ func TestMetricsScrapedDuringShutdown(t *testing.T) {
 	t.Attr("verified", "faults: /metrics scraped during shutdown")
 	address := freeAddress(t)
 	failures := errorsOf(t)
-	shutdown := start(t, telemetry.WithMetricsAddr(address))
+	tel := start(t, telemetry.WithMetricsAddr(address))
 	s := newService(t)
 	if err := s.index(t.Context()); err != nil {
 		t.Fatal(err)
@@ -455,7 +455,7 @@ func TestMetricsScrapedDuringShutdown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := shutdown(t.Context()); err != nil {
+	if err := tel.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 	for refused.Load() < 10 {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/taskspan/taskspan/telemetry"
+	"github.com/taskspan/taskspan/telemetry/tree"
 )
 
 // program returns the path of an installed program. A build server has to have it.
@@ -41,12 +42,13 @@ func worked(t *testing.T) *httptest.Server {
 	t.Helper()
 	t.Setenv("OTEL_METRICS_EXPORTER", "none")
 	mux := http.NewServeMux()
-	shutdown := start(t, telemetry.WithMetricsHandler(func(h http.Handler) { mux.Handle("/metrics", h) }),
-		telemetry.WithSpanProcessor(telemetry.NewTree(&bytes.Buffer{}))) // for exemplars there have to be spans
+	tel := start(t, telemetry.WithPrometheus(),
+		telemetry.WithSpanProcessor(tree.New(&bytes.Buffer{}))) // for exemplars there have to be spans
+	mux.Handle("/metrics", tel.MetricsHandler())
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		server.Close()
-		if err := shutdown(context.Background()); err != nil {
+		if err := tel.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

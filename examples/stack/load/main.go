@@ -58,16 +58,20 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 
 // work runs rounds of tasks until ctx is done.
 func work(ctx context.Context, addr string, interval time.Duration) (err error) {
-	shutdown, err := telemetry.Start(ctx, telemetry.WithServiceName("taskspan-load"), telemetry.WithMetricsAddr(addr))
+	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("taskspan-load"), telemetry.WithMetricsAddr(addr))
 	if err != nil {
-		return err
+		slog.WarnContext(ctx, "telemetry is incomplete", "error", err)
 	}
 	end := func(f func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		return f(ctx)
 	}
-	defer func() { err = errors.Join(err, end(shutdown)) }()
+	defer func() {
+		if err := end(tel.Shutdown); err != nil {
+			slog.WarnContext(ctx, "telemetry was lost", "error", err)
+		}
+	}()
 	runner, err := worker.New(worker.WithRecoverPanics(), worker.WithSlowStatements(50*time.Millisecond),
 		worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))), worker.WithSchedule("load.never", time.Minute))
 	if err != nil {

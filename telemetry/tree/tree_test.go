@@ -1,38 +1,42 @@
-package telemetry
+package tree
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// forest is a Tree with a tracer whose spans have times that tests choose.
+// forest is a Processor with a tracer whose spans have times that tests choose.
 type forest struct {
-	*Tree
+	*Processor
 	out    bytes.Buffer
 	tracer trace.Tracer
 }
 
-var treeEpoch = time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
+var epoch = time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
 
-func newForest(t *testing.T, opts ...TreeOption) *forest {
+func newForest(t *testing.T, opts ...Option) *forest {
 	t.Helper()
 	t.Setenv("COLUMNS", "")
 	t.Setenv("OTEL_TRACES_SAMPLER", "")
 	f := &forest{}
-	f.Tree = NewTree(&f.out, opts...)
-	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(f.Tree))
+	f.Processor = New(&f.out, opts...)
+	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(f.Processor))
 	t.Cleanup(func() {
 		if err := tp.Shutdown(context.Background()); err != nil {
 			t.Error(err)
@@ -42,7 +46,7 @@ func newForest(t *testing.T, opts ...TreeOption) *forest {
 	return f
 }
 
-func at(d time.Duration) trace.SpanEventOption { return trace.WithTimestamp(treeEpoch.Add(d)) }
+func at(d time.Duration) trace.SpanEventOption { return trace.WithTimestamp(epoch.Add(d)) }
 
 // start begins a span.
 func (f *forest) start(ctx context.Context, name string, from time.Duration) (context.Context, trace.Span) {
@@ -107,8 +111,8 @@ alone   1.00 ms ▕████████████████████�
 }
 
 // The order does not depend on the order in which spans end.
-func TestTreeOrder(t *testing.T) {
-	f := newForest(t, WithTreeRepeats(9))
+func TestOrder(t *testing.T) {
+	f := newForest(t, WithRepeats(9))
 	ctx, root := f.start(context.Background(), "r", 0)
 	f.leaf(ctx, "c", 5*ms, 6*ms)
 	f.leaf(ctx, "b", 5*ms, 8*ms)
@@ -127,7 +131,7 @@ r      10.0 ms ▕████████████████████�
 `)
 }
 
-func TestTreeFailures(t *testing.T) {
+func TestFailures(t *testing.T) {
 	f := newForest(t)
 	for _, test := range []struct{ errType, text, want string }{
 		{"23505", "duplicate", "✗ 23505: duplicate"},
@@ -151,8 +155,8 @@ func TestTreeFailures(t *testing.T) {
 }
 
 // Spans of one name become one line, whether they have children or not, and failures among them count.
-func TestTreeRepeats(t *testing.T) {
-	f := newForest(t, WithTreeRepeats(0)) // at least 1
+func TestRepeats(t *testing.T) {
+	f := newForest(t, WithRepeats(0)) // at least 1
 	ctx, root := f.start(context.Background(), "r", 0)
 	for i := range 6 {
 		from := time.Duration(i) * 10 * ms
@@ -179,7 +183,7 @@ r                 60.0 ms ▕█████████████████
 }
 
 // Twenty thousand statements take no room, and are counted exactly.
-func TestTreeOfManyRepeats(t *testing.T) {
+func TestOfManyRepeats(t *testing.T) {
 	f := newForest(t)
 	ctx, root := f.start(context.Background(), "r", 0)
 	const n = 20_000
@@ -198,7 +202,7 @@ r                   20.0 s ▕████████████████�
 }
 
 // A child that outlives its root is shown as running, and printed once it has ended.
-func TestTreeLateChildren(t *testing.T) {
+func TestLateChildren(t *testing.T) {
 	f := newForest(t)
 	ctx, root := f.start(context.Background(), "root", 0)
 	lateCtx, late := f.start(ctx, "late", 5*ms)
@@ -227,7 +231,7 @@ late                  20.0 ms ▕███████████████�
 }
 
 // A parent that has ended may still get children while its own parent runs.
-func TestTreeChildOfEndedSpan(t *testing.T) {
+func TestChildOfEndedSpan(t *testing.T) {
 	f := newForest(t)
 	ctx, root := f.start(context.Background(), "root", 0)
 	queryCtx, query := f.start(ctx, "query", 0)
@@ -244,7 +248,7 @@ root           4.00 ms ▕██████████████████
 `)
 }
 
-func TestTreeRemoteParent(t *testing.T) {
+func TestRemoteParent(t *testing.T) {
 	f := newForest(t)
 	remote := trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}, TraceFlags: trace.FlagsSampled, Remote: true,
@@ -253,9 +257,9 @@ func TestTreeRemoteParent(t *testing.T) {
 	f.expect(t, "job   1.00 ms ▕████████████████████████▏\n")
 }
 
-func TestTreeIgnoresWhatIsNotSampled(t *testing.T) {
+func TestIgnoresWhatIsNotSampled(t *testing.T) {
 	var out bytes.Buffer
-	tree := NewTree(&out)
+	tree := New(&out)
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(tree), sdktrace.WithSampler(recordOnly{}))
 	_, s := tp.Tracer("test").Start(context.Background(), "s")
 	s.End()
@@ -272,7 +276,7 @@ func (recordOnly) ShouldSample(sdktrace.SamplingParameters) sdktrace.SamplingRes
 func (recordOnly) Description() string { return "recordOnly" }
 
 // Shutdown prints what is not finished, with everything that is known of it.
-func TestTreeShutdown(t *testing.T) {
+func TestShutdown(t *testing.T) {
 	f := newForest(t)
 	ctx, root := f.start(context.Background(), "root", 0)
 	openCtx, open := f.start(ctx, "open", ms)
@@ -302,7 +306,7 @@ other         … ▕························▏ still r
 	f.expect(t, "")
 }
 
-func TestTreeBoundOfSpans(t *testing.T) {
+func TestBoundOfSpans(t *testing.T) {
 	f := newForest(t)
 	f.maxSpans = 3
 	ctx, root := f.start(context.Background(), "r", 0)
@@ -325,12 +329,12 @@ r      2.00 ms ▕████████████████████�
 	}
 }
 
-func TestTreeBoundOfTraces(t *testing.T) {
+func TestBoundOfTraces(t *testing.T) {
 	f := newForest(t)
 	ctx, oldest := f.start(context.Background(), "the oldest\n", 0)
 	f.leaf(ctx, "child", 0, ms)
 	var spans []trace.Span
-	for range maxTreeTraces {
+	for range maxTraces {
 		_, s := f.start(context.Background(), "s", 0)
 		spans = append(spans, s)
 	}
@@ -340,23 +344,23 @@ func TestTreeBoundOfTraces(t *testing.T) {
 	for _, s := range spans {
 		s.End(at(ms))
 	}
-	f.expect(t, strings.Repeat("s   1.00 ms ▕████████████████████████▏\n", maxTreeTraces))
+	f.expect(t, strings.Repeat("s   1.00 ms ▕████████████████████████▏\n", maxTraces))
 	if len(f.spans) != 0 || len(f.traces) != 0 {
 		t.Errorf("%d spans and %d traces are left", len(f.spans), len(f.traces))
 	}
 }
 
 // Many children that outlive their root do not overrun the bound either.
-func TestTreeBoundOfLateChildren(t *testing.T) {
+func TestBoundOfLateChildren(t *testing.T) {
 	f := newForest(t)
 	ctx, root := f.start(context.Background(), "r", 0)
 	var spans []trace.Span
-	for range 2 * maxTreeTraces {
+	for range 2 * maxTraces {
 		_, s := f.start(ctx, "s", 0)
 		spans = append(spans, s)
 	}
 	root.End(at(ms))
-	if len(f.spans) != maxTreeTraces || len(f.traces) != maxTreeTraces {
+	if len(f.spans) != maxTraces || len(f.traces) != maxTraces {
 		t.Errorf("%d spans and %d traces are kept", len(f.spans), len(f.traces))
 	}
 	for _, s := range spans {
@@ -376,10 +380,10 @@ func (sameIDs) NewIDs(context.Context) (trace.TraceID, trace.SpanID) {
 func (sameIDs) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return trace.SpanID{1} }
 
 // Odd data is printed somehow, without a panic.
-func TestTreeOddData(t *testing.T) {
+func TestOddData(t *testing.T) {
 	t.Run("same ids", func(t *testing.T) {
 		var out bytes.Buffer
-		tree := NewTree(&out)
+		tree := New(&out)
 		tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(tree), sdktrace.WithIDGenerator(sameIDs{}))
 		ctx, a := tp.Tracer("test").Start(context.Background(), "a")
 		ctx, b := tp.Tracer("test").Start(ctx, "b") // its own parent
@@ -452,7 +456,7 @@ r                 1.00 ms ▕█████████████████
 	})
 	t.Run("end without start", func(t *testing.T) {
 		var out bytes.Buffer
-		tree := NewTree(&out)
+		tree := New(&out)
 		tp := sdktrace.NewTracerProvider()
 		ctx, s := tp.Tracer("test").Start(context.Background(), "unseen")
 		tp.RegisterSpanProcessor(tree)
@@ -468,7 +472,7 @@ r                 1.00 ms ▕█████████████████
 	})
 }
 
-func TestTreeWidth(t *testing.T) {
+func TestWidth(t *testing.T) {
 	long := strings.Repeat("x", 200)
 	line := func(f *forest, nameWidth int) {
 		t.Helper()
@@ -476,14 +480,14 @@ func TestTreeWidth(t *testing.T) {
 		f.expect(t, strings.Repeat("x", nameWidth-1)+"…   1.00 ms ▕████████████████████████▏\n")
 	}
 	line(newForest(t), 63)
-	line(newForest(t, WithTreeColumns(120)), 83)
-	line(newForest(t, WithTreeColumns(1), nil), 23)
+	line(newForest(t, WithColumns(120)), 83)
+	line(newForest(t, WithColumns(1), nil), 23)
 	t.Setenv("COLUMNS", "80")
-	if tree := NewTree(&bytes.Buffer{}); tree.columns != 80 {
+	if tree := New(&bytes.Buffer{}); tree.columns != 80 {
 		t.Errorf("%d columns", tree.columns)
 	}
 	t.Setenv("COLUMNS", "wide")
-	if tree := NewTree(&bytes.Buffer{}); tree.columns != defaultTreeColumns {
+	if tree := New(&bytes.Buffer{}); tree.columns != 0 || tree.terminal.columns() != defaultColumns {
 		t.Errorf("%d columns", tree.columns)
 	}
 }
@@ -495,7 +499,7 @@ var errWriter = errors.New("closed pipe")
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, errWriter }
 
-func TestTreeWriterFails(t *testing.T) {
+func TestWriterFails(t *testing.T) {
 	errs := captureErrors(t)
 	f := newForest(t)
 	f.w = brokenWriter{}
@@ -506,23 +510,7 @@ func TestTreeWriterFails(t *testing.T) {
 	}
 }
 
-// A tree that was huge leaves no huge buffer behind.
-func TestTreeBufferShrinks(t *testing.T) {
-	f := newForest(t, WithTreeRepeats(maxTreeSpans))
-	ctx, root := f.start(context.Background(), "r", 0)
-	for range maxTreeSpans - 1 {
-		_, s := f.start(ctx, strings.Repeat("x", 100), 0)
-		fail(s, "x", strings.Repeat("y", 200))
-		s.End(at(ms))
-	}
-	root.End(at(ms))
-	if n := f.buf.Cap(); n != 0 {
-		t.Errorf("%d bytes", n)
-	}
-	f.out.Reset()
-}
-
-func TestTreeConcurrent(t *testing.T) {
+func TestConcurrent(t *testing.T) {
 	f := newForest(t)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -584,7 +572,7 @@ func FuzzPrintable(f *testing.F) {
 }
 
 // A sum of durations that is too large for one is the largest, and their mean is still exact.
-func TestTreeSumSaturates(t *testing.T) {
+func TestSumSaturates(t *testing.T) {
 	f := newForest(t)
 	ctx, root := f.start(context.Background(), "r", 0)
 	for range 6 {
@@ -603,8 +591,8 @@ func TestTreeSumSaturates(t *testing.T) {
 }
 
 // Below some depth the branches begin anew, after the depth, so that there is room for names.
-func TestTreeDepth(t *testing.T) {
-	f := newForest(t, WithTreeColumns(60))
+func TestDepth(t *testing.T) {
+	f := newForest(t, WithColumns(60))
 	ctx := context.Background()
 	var spans []trace.Span
 	for _, name := range []string{"root", "one", "two", "three", "four", "five", "six", "seven"} {
@@ -635,12 +623,12 @@ root               4.00 ms ▕████████████████�
 }
 
 // The deepest trace that is kept shows every name, and takes no more room than a wide one.
-func TestTreeDeepest(t *testing.T) {
+func TestDeepest(t *testing.T) {
 	for _, columns := range []int{60, 100, 1_000_000} {
-		f := newForest(t, WithTreeColumns(columns))
+		f := newForest(t, WithColumns(columns))
 		ctx := context.Background()
 		var spans []trace.Span
-		for i := range maxTreeSpans {
+		for i := range maxSpans {
 			var s trace.Span
 			ctx, s = f.start(ctx, fmt.Sprintf("n%d", i), 0)
 			spans = append(spans, s)
@@ -656,11 +644,155 @@ func TestTreeDeepest(t *testing.T) {
 			t.Errorf("%d columns: printing allocates %d bytes", columns, took)
 		}
 		lines := strings.Split(f.out.String(), "\n")
-		for i := range maxTreeSpans {
+		for i := range maxSpans {
 			if !strings.Contains(lines[i], fmt.Sprintf(" n%d ", i)) && i > 0 {
 				t.Fatalf("%d columns: there is no name n%d in %q", columns, i, lines[i])
 			}
 		}
 		f.out.Reset()
+	}
+}
+
+// folded makes a span that stands for several operations, as package otdb does.
+func (f *forest) folded(ctx context.Context, name string, from, to time.Duration, count, errs int64, sum, longest float64) {
+	_, s := f.start(ctx, name, from)
+	s.SetAttributes(attribute.Int64("otdb.folded.count", count), attribute.Int64("otdb.folded.errors", errs),
+		attribute.Float64("otdb.folded.duration", sum), attribute.Float64("otdb.folded.max", longest))
+	s.End(at(to))
+}
+
+func TestFolded(t *testing.T) {
+	f := newForest(t)
+	ctx, root := f.start(context.Background(), "load", 0)
+	for i := range 5 {
+		f.leaf(ctx, "INSERT a", time.Duration(i)*ms, time.Duration(i+1)*ms)
+	}
+	f.folded(ctx, "INSERT a", 5*ms, 15*ms, 95, 2, 0.095, 0.004) // with those that have spans
+	f.folded(ctx, "INSERT a", 15*ms, 20*ms, 100, 0, 0.1, 0.002) // of the next minute
+	f.leaf(ctx, "INSERT b", 20*ms, 21*ms)
+	f.folded(ctx, "INSERT b", 21*ms, 22*ms, 2, 0, 0.0004, 0.0003) // too few to hide the span
+	f.folded(ctx, "PING", 22*ms, 30*ms, 1, 0, 0.008, 0.008)
+	root.End(at(30 * ms))
+	f.expect(t, `
+load               30.0 ms ▕████████████████████████▏
+├─ INSERT a ×200    200 ms ▕░░░░░░░░░░░░░░░░        ▏ mean 1.00 ms, max 4.00 ms, ✗ 2 of them
+├─ INSERT b        1.00 ms ▕                ▊       ▏
+├─ INSERT b ×2      400 µs ▕                ░░      ▏ mean 200 µs, max 300 µs
+└─ PING ×1         8.00 ms ▕                 ░░░░░░░▏ mean 8.00 ms, max 8.00 ms
+
+`)
+}
+
+// A fold whose task is not shown, and attributes that make no sense.
+func TestFoldedAlone(t *testing.T) {
+	f := newForest(t)
+	f.folded(context.Background(), "INSERT a", 0, ms, 7, 0, 0.007, 0.001)
+	f.expect(t, "INSERT a ×7   7.00 ms ▕░░░░░░░░░░░░░░░░░░░░░░░░▏ mean 1.00 ms, max 1.00 ms\n")
+	f.folded(context.Background(), "INSERT a", 0, ms, 1, -1, math.Inf(1), math.NaN())
+	f.expect(t, "INSERT a ×1  2562047h47m ▕░░░░░░░░░░░░░░░░░░░░░░░░▏ mean 2562047h47m, max 0 ns\n")
+	f.folded(context.Background(), "INSERT a", 0, ms, -3, 0, -1, -1)
+	f.expect(t, "INSERT a   1.00 ms ▕████████████████████████▏\n")
+}
+
+func TestPrepareHasItsSummary(t *testing.T) {
+	f := newForest(t)
+	ctx, root := f.start(context.Background(), "load", 0)
+	for i := range 5 {
+		_, s := f.start(ctx, "PREPARE", time.Duration(i)*ms)
+		s.SetAttributes(attribute.String("db.query.summary", "INSERT a"))
+		s.End(at(time.Duration(i+1) * ms))
+	}
+	_, s := f.start(ctx, "PREPARE", 5*ms)
+	s.End(at(6 * ms))
+	root.End(at(6 * ms))
+	f.expect(t, `
+load                     6.00 ms ▕████████████████████████▏
+├─ PREPARE INSERT a ×5   5.00 ms ▕░░░░░░░░░░░░░░░░░░░░    ▏ mean 1.00 ms, max 1.00 ms
+└─ PREPARE               1.00 ms ▕                    ████▏
+
+`)
+}
+
+// On a terminal no line is longer than it, failures are red, and no text is lost.
+func TestNotesFitTheTerminal(t *testing.T) {
+	f := newForest(t, WithColumns(60))
+	f.terminal = terminal{fd: 0, color: true}
+	ctx, root := f.start(context.Background(), "load", 0)
+	for range 5 {
+		f.leaf(ctx, "SELECT a", 0, ms)
+	}
+	_, s := f.start(ctx, "INSERT orders", ms)
+	fail(s, "23505", "constraint (23505): duplicate key, constraint orders_pkey")
+	s.End(at(2 * ms))
+	fail(root, "", "")
+	root.End(at(2 * ms))
+	f.expect(t, `
+load               2.00 ms ▕████████████████████████▏
+  `+red+`✗ failed`+plain+`
+├─ SELECT a ×5     5.00 ms ▕░░░░░░░░░░░░            ▏
+│    mean 1.00 ms, max 1.00 ms
+└─ INSERT orders   1.00 ms ▕            ████████████▏
+     `+red+`✗ 23505: constraint (23505): duplicate key, constraint`+plain+`
+     `+red+`orders_pkey`+plain+`
+
+`)
+}
+
+// The writer and the handler of errors are called outside the lock: they may use whatever they like of it.
+func TestCalledOutsideTheLock(t *testing.T) {
+	f := newForest(t)
+	w := &curiousWriter{forest: f}
+	f.w = w
+	previous := otel.GetErrorHandler()
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) { w.look() }))
+	t.Cleanup(func() { otel.SetErrorHandler(previous) })
+	f.leaf(context.Background(), "a", 0, ms)
+	if w.looked != 2 {
+		t.Errorf("looked %d times", w.looked)
+	}
+}
+
+type curiousWriter struct {
+	*forest
+	looked int
+}
+
+// look starts a span, which needs the lock.
+func (w *curiousWriter) look() {
+	w.looked++
+	w.start(context.Background(), "b", 0)
+}
+
+func (w *curiousWriter) Write([]byte) (int, error) {
+	w.look()
+	return 0, errWriter
+}
+
+func TestColorOnTerminalsOnly(t *testing.T) {
+	if got := newTerminal(&bytes.Buffer{}); got != (terminal{fd: -1}) {
+		t.Errorf("a buffer is %+v", got)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if got := newTerminal(file); got != (terminal{fd: -1}) {
+		t.Errorf("a file is %+v", got)
+	}
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("no pseudo terminals here")
+	}
+	defer master.Close()
+	for _, test := range []struct {
+		noColor, term string
+		color         bool
+	}{{"", "xterm", true}, {"1", "xterm", false}, {"", "dumb", false}} {
+		t.Setenv("NO_COLOR", test.noColor)
+		t.Setenv("TERM", test.term)
+		if got := newTerminal(master); got.fd < 0 || got.color != test.color {
+			t.Errorf("%+v: %+v", test, got)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package telemetry
+package tree
 
 import (
 	"bytes"
@@ -13,35 +13,33 @@ import (
 
 // Widths of the columns of a tree, in characters.
 const (
-	treeDurationWidth = 8
-	treeBarWidth      = 24
-	treeNoteWidth     = 120
+	durationWidth = 8
+	barWidth      = 24
+	noteWidth     = 120
 	// Beside the name there are two blanks, the duration, a blank, and the bar between its edges.
-	treeBesideName = 2 + treeDurationWidth + 1 + 1 + treeBarWidth + 1
+	besideName = 2 + durationWidth + 1 + 1 + barWidth + 1
 	// A branch is as wide as this.
-	treeBranchWidth = 3
+	branchWidth = 3
 	// Branches beside each other are at most these, however long lines are: each line holds them.
-	maxTreeBranches = 32
+	maxBranches = 32
 )
 
-// treeLine is a line of a tree before it is laid out.
-type treeLine struct {
+// line is a line of a tree before it is laid out.
+type line struct {
 	prefix     string // the branches
 	name       string
 	duration   string
 	start, end time.Time
 	fill       rune // of the bar; 0: solid
 	note       string
+	failure    string // comes after the note
+	below      string // the branches of a line below this one
 }
 
-// layTree writes a trace to buf.
-func layTree(buf *bytes.Buffer, tr *treeTrace, columns, repeats int, last bool) {
-	l := &treeLayout{
-		repeats: repeats,
-		last:    last,
-		// Half of the room is for names.
-		branches: min((columns-treeBesideName)/2/treeBranchWidth, maxTreeBranches),
-	}
+// lay writes a trace to buf.
+func (l *layout) lay(buf *bytes.Buffer, tr *localTrace) {
+	// Half of the room is for names.
+	l.branches = min((l.columns-besideName)/2/branchWidth, maxBranches)
 	l.span(tr.root, "", "", 0)
 
 	nameWidth := 0
@@ -49,11 +47,11 @@ func layTree(buf *bytes.Buffer, tr *treeTrace, columns, repeats int, last bool) 
 		line := &l.lines[i]
 		nameWidth = max(nameWidth, utf8.RuneCountInString(line.prefix)+utf8.RuneCountInString(line.name))
 		l.extend(line.start)
-		if line.fill != treeFillRunning {
+		if line.fill != fillRunning {
 			l.extend(line.end)
 		}
 	}
-	nameWidth = min(nameWidth, columns-treeBesideName)
+	nameWidth = min(nameWidth, l.columns-besideName)
 	for i := range l.lines {
 		l.write(buf, &l.lines[i], nameWidth)
 	}
@@ -67,20 +65,23 @@ func layTree(buf *bytes.Buffer, tr *treeTrace, columns, repeats int, last bool) 
 
 // Fills of bars that are not solid: of spans that repeat, and of one that is still running.
 const (
-	treeFillFold    = '░'
-	treeFillRunning = '·'
+	fillFold    = '░'
+	fillRunning = '·'
 )
 
-// treeLayout collects the lines of a trace, and its time.
-type treeLayout struct {
+// layout collects the lines of a trace, and its time.
+type layout struct {
+	columns    int
 	repeats    int
 	last       bool
+	fit        bool // no line may be longer than columns
+	color      bool
 	branches   int // beside each other
-	lines      []treeLine
+	lines      []line
 	start, end time.Time
 }
 
-func (l *treeLayout) extend(at time.Time) {
+func (l *layout) extend(at time.Time) {
 	if l.start.IsZero() || at.Before(l.start) {
 		l.start = at
 	}
@@ -90,8 +91,13 @@ func (l *treeLayout) extend(at time.Time) {
 }
 
 // span adds the line of a span, and those of the spans below it. The root has depth 0.
-func (l *treeLayout) span(s *treeSpan, prefix, childPrefix string, depth int) {
-	line := treeLine{prefix: prefix, name: printable(s.name), start: s.start, end: s.end}
+func (l *layout) span(s *span, prefix, childPrefix string, depth int) {
+	if s.folded != nil {
+		l.fold(row{name: s.name, fold: s.folded}, prefix, childPrefix)
+		l.children(s, childPrefix, depth)
+		return
+	}
+	line := line{prefix: prefix, below: childPrefix, name: printable(s.name), start: s.start, end: s.end}
 	if line.name == "" {
 		line.name = "(no name)"
 	}
@@ -99,14 +105,14 @@ func (l *treeLayout) span(s *treeSpan, prefix, childPrefix string, depth int) {
 	if s.ended {
 		line.duration = humanDuration(s.duration())
 	} else {
-		line.duration, line.fill = "…", treeFillRunning
+		line.duration, line.fill = "…", fillRunning
 		notes = append(notes, "still running")
 	}
 	if s.remark != "" {
-		notes = append(notes, clip(printable(s.remark), treeNoteWidth))
+		notes = append(notes, clip(printable(s.remark), noteWidth))
 	}
 	if s.failed {
-		notes = append(notes, failure(s.errType, s.errText))
+		line.failure = failure(s.errType, s.errText)
 	}
 	line.note = strings.Join(notes, ", ")
 	l.lines = append(l.lines, line)
@@ -116,7 +122,7 @@ func (l *treeLayout) span(s *treeSpan, prefix, childPrefix string, depth int) {
 }
 
 // children adds the lines of what is below s.
-func (l *treeLayout) children(s *treeSpan, prefix string, depth int) {
+func (l *layout) children(s *span, prefix string, depth int) {
 	if depth > 0 && depth%l.branches == 0 {
 		prefix = "⋯" + strconv.Itoa(depth) + " "
 	}
@@ -127,27 +133,29 @@ func (l *treeLayout) children(s *treeSpan, prefix string, depth int) {
 			branch, below = "└─ ", "   "
 		}
 		if r.fold != nil {
-			l.fold(r, prefix+branch)
+			l.fold(r, prefix+branch, prefix+below)
 		} else {
 			l.span(r.span, prefix+branch, prefix+below, depth+1)
 		}
 	}
 }
 
-// treeRow is a child, or several of the same name.
-type treeRow struct {
+// row is a child, or several of the same name.
+type row struct {
 	name  string
 	start time.Time
-	span  *treeSpan
-	fold  *treeFold
+	span  *span
+	fold  *fold
 }
 
 // rows returns the children of s in the order in which they are shown.
-func (l *treeLayout) rows(s *treeSpan) []treeRow {
+func (l *layout) rows(s *span) []row {
 	counts := make(map[string]int, len(s.folds))
-	folds := make(map[string]*treeFold, len(s.folds))
+	folds := make(map[string]*fold, len(s.folds))
 	for name, f := range s.folds {
 		counts[name] = f.count
+		folded := *f
+		folds[name] = &folded
 	}
 	for _, c := range s.children {
 		if c.ended {
@@ -155,26 +163,23 @@ func (l *treeLayout) rows(s *treeSpan) []treeRow {
 		}
 	}
 	for name, n := range counts {
-		if n > l.repeats {
-			folds[name] = &treeFold{}
-			if f := s.folds[name]; f != nil {
-				*folds[name] = *f
-			}
+		if n > l.repeats && folds[name] == nil {
+			folds[name] = &fold{}
 		}
 	}
-	var rows []treeRow
+	var rows []row
 	for _, c := range s.children {
-		if f := folds[c.name]; f != nil && c.ended {
+		if f := folds[c.name]; f != nil && c.ended && (c.folded != nil || counts[c.name] > l.repeats) {
 			f.add(c)
 			f.inside += below(c)
 			continue
 		}
-		rows = append(rows, treeRow{name: c.name, start: c.start, span: c})
+		rows = append(rows, row{name: c.name, start: c.start, span: c})
 	}
 	for name, f := range folds {
-		rows = append(rows, treeRow{name: name, start: f.start, fold: f})
+		rows = append(rows, row{name: name, start: f.start, fold: f})
 	}
-	slices.SortFunc(rows, func(a, b treeRow) int {
+	slices.SortFunc(rows, func(a, b row) int {
 		if order := cmp.Or(a.start.Compare(b.start), cmp.Compare(a.name, b.name)); order != 0 || a.span == nil || b.span == nil {
 			return order
 		}
@@ -184,7 +189,7 @@ func (l *treeLayout) rows(s *treeSpan) []treeRow {
 }
 
 // below returns how many spans are below s.
-func below(s *treeSpan) int {
+func below(s *span) int {
 	n := len(s.children)
 	for _, f := range s.folds {
 		n += f.count
@@ -196,27 +201,30 @@ func below(s *treeSpan) int {
 }
 
 // fold adds the line of spans that repeat.
-func (l *treeLayout) fold(r treeRow, prefix string) {
+func (l *layout) fold(r row, prefix, below string) {
 	f := r.fold
 	notes := []string{"mean " + humanDuration(f.mean()), "max " + humanDuration(f.max)}
 	if f.inside > 0 {
 		notes = append(notes, plural(f.inside, "span")+" inside")
 	}
+	failed := ""
 	if f.failed > 0 {
-		notes = append(notes, failure(f.errType, strconv.Itoa(f.failed)+" of them"))
+		failed = failure(f.errType, strconv.Itoa(f.failed)+" of them")
 	}
 	name := printable(r.name)
 	if name == "" {
 		name = "(no name)"
 	}
-	l.lines = append(l.lines, treeLine{
+	l.lines = append(l.lines, line{
 		prefix:   prefix,
 		name:     name + " ×" + strconv.Itoa(f.count),
 		duration: humanDuration(f.total()),
 		start:    f.start,
 		end:      f.end,
-		fill:     treeFillFold,
+		fill:     fillFold,
 		note:     strings.Join(notes, ", "),
+		failure:  failed,
+		below:    below,
 	})
 }
 
@@ -236,26 +244,78 @@ func failure(errType, text string) string {
 	if note == "✗" {
 		note = "✗ failed"
 	}
-	return clip(note, treeNoteWidth)
+	return clip(note, noteWidth)
 }
 
 // write lays out a line.
-func (l *treeLayout) write(buf *bytes.Buffer, line *treeLine, nameWidth int) {
+func (l *layout) write(buf *bytes.Buffer, line *line, nameWidth int) {
 	name := clip(line.prefix+line.name, nameWidth)
 	buf.WriteString(name)
 	pad(buf, nameWidth-utf8.RuneCountInString(name)+2)
-	pad(buf, treeDurationWidth-utf8.RuneCountInString(line.duration))
+	pad(buf, durationWidth-utf8.RuneCountInString(line.duration))
 	buf.WriteString(line.duration)
 	buf.WriteString(" ▕")
 	for _, r := range l.bar(line) {
 		buf.WriteRune(r)
 	}
 	buf.WriteString("▏")
-	if line.note != "" {
-		buf.WriteByte(' ')
-		buf.WriteString(line.note)
-	}
+	l.notes(buf, line, l.columns-nameWidth-besideName)
 	buf.WriteByte('\n')
+}
+
+// notes writes the notes of a line, for which there are so many characters left. What does not fit continues
+// below the line, within its branches.
+func (l *layout) notes(buf *bytes.Buffer, line *line, left int) {
+	below, first := clip(line.below, l.columns/2), true
+	for _, part := range []struct {
+		text string
+		red  bool
+	}{{line.note, false}, {line.failure, l.color}} {
+		if part.text == "" {
+			continue
+		}
+		separator := " "
+		if !first {
+			separator = ", "
+		}
+		first = false
+		left -= len(separator) + utf8.RuneCountInString(part.text)
+		for i, text := range l.wrap(part.text, left, l.columns-utf8.RuneCountInString(below)-2) {
+			if i > 0 {
+				separator, left = "\n"+below+"  ", 0
+			}
+			if text == "" {
+				continue
+			}
+			if part.red {
+				text = red + text + plain
+			}
+			buf.WriteString(separator + text)
+		}
+	}
+}
+
+// wrap breaks text that leaves less than no room on its line between words, into lines of so many characters
+// below an empty one.
+func (l *layout) wrap(text string, left, room int) []string {
+	if !l.fit || left >= 0 {
+		return []string{text}
+	}
+	lines := []string{""}
+	current := ""
+	for word := range strings.SplitSeq(text, " ") {
+		word = clip(word, room)
+		switch {
+		case current == "":
+			current = word
+		case utf8.RuneCountInString(current)+1+utf8.RuneCountInString(word) <= room:
+			current += " " + word
+		default:
+			lines = append(lines, current)
+			current = word
+		}
+	}
+	return append(lines, current)
 }
 
 func pad(buf *bytes.Buffer, n int) {
@@ -268,30 +328,30 @@ func pad(buf *bytes.Buffer, n int) {
 var eighths = [...]rune{'▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'}
 
 // bar draws when, in the time of the trace, the line's time is.
-func (l *treeLayout) bar(line *treeLine) [treeBarWidth]rune {
-	var cells [treeBarWidth]rune
+func (l *layout) bar(line *line) [barWidth]rune {
+	var cells [barWidth]rune
 	for i := range cells {
 		cells[i] = ' '
 	}
 	from, to := l.position(line.start), l.position(line.end)
-	if line.fill == treeFillRunning {
-		to = treeBarWidth
+	if line.fill == fillRunning {
+		to = barWidth
 	}
 	to = max(from, to)
-	first := min(int(from), treeBarWidth-1)
+	first := min(int(from), barWidth-1)
 	switch {
 	case line.fill != 0:
-		for i := first; i == first || i < treeBarWidth && float64(i) < to; i++ {
+		for i := first; i == first || i < barWidth && float64(i) < to; i++ {
 			cells[i] = line.fill
 		}
 	case to-float64(first) <= 1:
 		cells[first] = eighth(to - from)
 	default:
-		whole := min(int(to), treeBarWidth)
+		whole := min(int(to), barWidth)
 		for i := first; i < whole; i++ {
 			cells[i] = eighths[7]
 		}
-		if rest := to - float64(whole); whole < treeBarWidth && rest >= 1.0/16 {
+		if rest := to - float64(whole); whole < barWidth && rest >= 1.0/16 {
 			cells[whole] = eighth(rest)
 		}
 	}
@@ -304,12 +364,12 @@ func eighth(part float64) rune {
 }
 
 // position returns where in the bar a time is, in cells.
-func (l *treeLayout) position(at time.Time) float64 {
+func (l *layout) position(at time.Time) float64 {
 	total := l.end.Sub(l.start)
 	if total <= 0 {
 		return 0
 	}
-	return min(max(float64(at.Sub(l.start))/float64(total)*treeBarWidth, 0), treeBarWidth)
+	return min(max(float64(at.Sub(l.start))/float64(total)*barWidth, 0), barWidth)
 }
 
 // humanDuration writes a duration with three significant digits, in a unit that suits it.
