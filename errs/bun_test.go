@@ -29,7 +29,7 @@ func TestBun(t *testing.T) {
 	checkMessages(t, []message{
 		{"typed", err, text},
 		{"wrapped", fmt.Errorf("load: %w", err), "load: " + text},
-		{"formatted", fmt.Errorf("load: %v", err), "load: constraint (23505): duplicate key"},
+		{"formatted", fmt.Errorf("load: %v", err), "load: ERROR: Key (?)=(?) already exists (?)"},
 		{"without a code", bunError{'M': canary}, "other (errs_test.bunError)"},
 	})
 }

@@ -63,7 +63,7 @@ func (pair[A, B]) Error() string { return "pair" }
 func TestKindString(t *testing.T) {
 	want := []string{
 		"none", "canceled", "timeout", "connection", "constraint", "serialization", "deadlock", "lock_timeout",
-		"syntax", "permission", "resource", "data", "not_found", "panic", "other",
+		"syntax", "undefined", "permission", "resource", "data", "not_found", "panic", "other",
 	}
 	for i, name := range want {
 		if got := errs.Kind(i).String(); got != name {
@@ -87,7 +87,8 @@ func TestClassifySQLState(t *testing.T) {
 		errs.KindSerialization: "40000 40001 40ZZZ",
 		errs.KindDeadlock:      "40P01",
 		errs.KindLockTimeout:   "55P03",
-		errs.KindSyntax:        "0A000 34000 3D000 3F000 42000 42601 42703 42804 42883 42P01 42P07 42S02 42ZZZ",
+		errs.KindSyntax:        "0A000 34000 42000 42601 42702 42804 42P02 42P07 42S01 42ZZZ",
+		errs.KindUndefined:     "3D000 3DZZZ 3F000 42703 42704 42883 42P01 42S02 42S22",
 		errs.KindPermission:    "0L000 0LP01 0P000 25006 28000 28P01 28ZZZ 2BP01 42501 55P02",
 		errs.KindResource:      "53000 53100 53200 53300 53400 53ZZZ 54000 54001 54023 58000 58030 58P01 XX001 XX002",
 		errs.KindData:          "20000 21000 22000 22001 22003 22004 22007 22008 22012 22P02 22P05 22ZZZ P0003",
@@ -126,7 +127,8 @@ func TestClassifyMySQL(t *testing.T) {
 		errs.KindSerialization: {1020, 3101},
 		errs.KindDeadlock:      {1213, 1614, 3058},
 		errs.KindLockTimeout:   {1205, 3572},
-		errs.KindSyntax:        {1049, 1054, 1064, 1146, 1136, 1305},
+		errs.KindSyntax:        {1046, 1050, 1052, 1064, 1136, 1149},
+		errs.KindUndefined:     {1008, 1049, 1051, 1054, 1072, 1091, 1109, 1146, 1176, 1305, 1356, 1360, 1539, 1630},
 		errs.KindPermission:    {1044, 1045, 1142, 1143, 1227, 1290, 1698, 1792},
 		errs.KindResource:      {1021, 1040, 1114, 1153, 1203, 1206, 1226},
 		errs.KindData:          {1264, 1265, 1292, 1365, 1366, 1406, 1690, 3140, 1242},
@@ -152,7 +154,8 @@ func TestClassifySQLite(t *testing.T) {
 		errs.KindConstraint:    {19, 275, 531, 787, 1043, 1299, 1555, 1811, 2067, 2323, 2579, 2835, 3091, 19 | 200<<8},
 		errs.KindSerialization: {517},
 		errs.KindLockTimeout:   {5, 261, 773, 6, 262, 518, 15, 5 | 200<<8},
-		errs.KindSyntax:        {1, 257, 25},
+		errs.KindSyntax:        {1, 25},
+		errs.KindUndefined:     {257},
 		errs.KindPermission:    {3, 8, 264, 1032, 23, 279},
 		errs.KindResource:      {7, 10, 266, 522, 778, 1034, 3082, 11, 267, 779, 13, 26, 22, 10 | 200<<8},
 		errs.KindData:          {18, 20},
@@ -190,7 +193,8 @@ func TestClassifySQLServer(t *testing.T) {
 		errs.KindSerialization: {3960, 3961, 41302, 41305, 41325, 41301, 41839},
 		errs.KindDeadlock:      {1205},
 		errs.KindLockTimeout:   {1222},
-		errs.KindSyntax:        {102, 137, 156, 207, 208, 2812},
+		errs.KindSyntax:        {102, 137, 156, 209, 2714},
+		errs.KindUndefined:     {195, 207, 208, 911, 1088, 1911, 2702, 2715, 2812, 3701, 4104, 4121, 4701, 4902, 15151},
 		errs.KindPermission:    {229, 230, 262, 916, 4060, 18456, 18487},
 		errs.KindResource:      {701, 1105, 1204, 9002, 40501},
 		errs.KindData:          {8152, 2628, 245, 241, 8114, 8115, 8134, 512},
@@ -419,7 +423,7 @@ func dialed(t *testing.T, ctx context.Context) error {
 }
 
 func TestClassifyScan(t *testing.T) {
-	checkClass(t, pgx.ScanArgError{Err: errors.New("x")}, errs.Class{Kind: errs.KindOther, Type: "pgx.ScanArgError"})
+	checkClass(t, pgx.ScanArgError{Err: errors.New("x")}, errs.Class{Kind: errs.KindData, Type: "pgx.ScanArgError"})
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF} {
 		err := pgx.ScanArgError{Err: end}
 		want := errs.Classify(end)

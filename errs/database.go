@@ -59,9 +59,21 @@ func (f failure) text() string {
 }
 
 // failureOf reads the code out of err, whose shape is not shapeNone. It returns
-// false if err holds none.
+// false if err holds none. A few codes have several meanings, of which the text says
+// the right one.
 func failureOf(err error, info *typeInfo) (f failure, ok bool) {
 	defer catch(&ok)
+	f, ok = codeOf(err, info)
+	switch {
+	case f.system == systemSQLState && f.code == "57014" && isTimeout(err.Error()):
+		f.condition = condition{KindTimeout, false, "statement took too long"}
+	case f.system == systemSQLite && f.number == sqliteError:
+		f.condition = sqliteCondition(err.Error(), f.condition)
+	}
+	return f, ok
+}
+
+func codeOf(err error, info *typeInfo) (f failure, ok bool) {
 	switch info.shape {
 	case shapeSQLState:
 		if s, is := err.(sqlStater); is {

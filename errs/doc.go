@@ -11,10 +11,10 @@
 // OpenTelemetry attributes error.type and db.response.status_code, and whether
 // the same work may succeed when it is done again from the start.
 //
-// [Message] answers with a text. What an application wrote itself is kept, what
-// a driver or a library quoted is not:
+// [Message] answers with a text. The words of an application are kept, and its
+// values, and what a driver or a library quoted, are not:
 //
-//	save user 7: constraint (23505): duplicate key, constraint "users_email_key", table "public.users"
+//	save user ?: constraint (23505): duplicate key, constraint "users_email_key", table "public.users"
 //
 // [DriverMessage] is for an error that is known to come from a driver, one that
 // nobody has wrapped yet: it keeps no text that it does not recognise.
@@ -29,26 +29,24 @@
 // # Precedence
 //
 // One error may wrap or join several. The whole tree is looked at (up to 128
-// errors and 32 levels) and the most specific finding wins:
+// errors and 32 levels), once, and the most specific finding wins:
 //
 //  1. a class that the error gives itself ([Classified]), or a [PanicError];
 //  2. a code that a database gave;
 //  3. context.Canceled and context.DeadlineExceeded;
 //  4. the other well-known values: sql.ErrNoRows, driver.ErrBadConn, io.EOF, …;
-//  5. well-known types: DNS, system error numbers, timeouts, TLS, parsing;
+//  5. well-known types: DNS, system error numbers, timeouts, TLS, parsing, scanning;
 //  6. any other error, by its type.
 //
-// Among equals the outermost wins, and then the first of those that were joined.
+// Ties go to the outermost error, then to the first of a join.
 //
 // # Limits
 //
-// An error is recognised by its type. Where a program has formatted a driver's
-// error with %v, the type is gone; Message then looks for the fixed wording of
-// drivers and of database/sql, and drops the text from there on. A wording that
-// it does not know is taken to be the application's own. The same holds for
-// libraries that are neither part of Go nor a driver. DriverMessage takes nothing
-// to be the application's own. What drivers have said through package otdb, or is
-// given to [Remember], Message recognises where it comes back.
+// An error is recognised by its type. Where a program has formatted a driver's error
+// with %v, the type is gone. What drivers said through package otdb is then known by
+// its words: all of it to the task that got it, and the newest to the process. Of any
+// other text of an application the values go by rules, and plain words of prose stay,
+// whoever wrote them first. The page docs/sensitive-data.md lists what that leaves.
 //
 // All functions may be called from several goroutines at once, and none panics,
 // whatever the methods of an error do.

@@ -51,7 +51,7 @@ func ExampleMessage() {
 	cast := &postgresError{Severity: "ERROR", Code: "22P02", Message: `invalid input syntax for type integer: "secret"`}
 	fmt.Println(errs.Message(errors.Join(errors.New("import stopped"), cast)))
 	// Output:
-	// save user 7: constraint (23505): duplicate key, constraint "users_email_key", table "users"
+	// save user ?: constraint (23505): duplicate key, constraint "users_email_key", table "users"
 	// import stopped; data (22P02): invalid text for the type
 }
 
@@ -81,7 +81,7 @@ func ExampleClassified() {
 	fmt.Println(errs.Message(err))
 	// Output:
 	// resource quota
-	// import: quota of 10 exceeded
+	// import: quota of ? exceeded
 }
 
 func ExamplePanicError() {

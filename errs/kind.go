@@ -14,7 +14,8 @@ const (
 	KindSerialization             // a concurrent transaction got in the way
 	KindDeadlock                  // two transactions waited for each other
 	KindLockTimeout               // a lock was not to be had in time
-	KindSyntax                    // the statement is wrong, or names what does not exist
+	KindSyntax                    // the statement is wrong
+	KindUndefined                 // the statement names a table, column or database that is not there
 	KindPermission                // the user may not do this
 	KindResource                  // disk, memory, connections or another limit is exhausted
 	KindData                      // a value does not fit its type
@@ -33,6 +34,7 @@ var kindNames = [...]string{
 	KindDeadlock:      "deadlock",
 	KindLockTimeout:   "lock_timeout",
 	KindSyntax:        "syntax",
+	KindUndefined:     "undefined",
 	KindPermission:    "permission",
 	KindResource:      "resource",
 	KindData:          "data",
@@ -43,7 +45,7 @@ var kindNames = [...]string{
 
 // String returns the name of the kind, as it appears in logs and in [Message]:
 // "canceled", "timeout", "connection", "constraint", "serialization",
-// "deadlock", "lock_timeout", "syntax", "permission", "resource", "data",
+// "deadlock", "lock_timeout", "syntax", "undefined", "permission", "resource", "data",
 // "not_found", "panic" or "other". [KindNone] is "none", and a number that is
 // no kind is "other".
 func (k Kind) String() string {

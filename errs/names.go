@@ -78,9 +78,12 @@ func between(s, prefix, suffix string) (string, bool) {
 	return strings.CutSuffix(s, suffix)
 }
 
-// namesOf returns the names that the error of a database tells. raw is its text.
-func namesOf(err error, info *typeInfo, f failure, raw string) string {
+// safeNames returns the names that the error of a database gives.
+func safeNames(node *node) (text string) {
+	var ok bool
+	defer catch(&ok)
 	var n names
+	err, info, f, raw := node.err, node.info, node.failure, node.raw
 	switch f.system {
 	case systemSQLState:
 		if s, ok := err.(postgresFielder); ok {

@@ -22,11 +22,11 @@ type typeInfo struct {
 	retrier              bool // has SafeToRetry
 	classified           bool // is Classified
 	pointer              bool
+	worded               bool // its text may say what kind of error it is
 
 	// Paths of fields, as reflect's FieldByIndex takes them; nil if there is none.
 	code, extended, message, state              []int
 	schema, table, column, dataType, constraint []int
-	quoting                                     [][]int // texts that quote values
 }
 
 // strength says how much a type tells a reader.
@@ -117,6 +117,7 @@ func newTypeInfo(t reflect.Type) *typeInfo {
 	info.origin = originOf(t, base)
 	info.strength = strengthOf(info, base)
 	info.shape = shapeOf(t, base)
+	info.worded = wordedTypes[info.name]
 	if info.origin == originPanic {
 		info.name, info.strength = "panic", strengthText
 	}
@@ -143,6 +144,9 @@ func typeName(t reflect.Type) string {
 	}
 	return cut(name, maxType)
 }
+
+// wordedTypes are those of plain texts, of which database/sql makes its own errors.
+var wordedTypes = map[string]bool{errorString: true, "*fmt.wrapError": true, "*fmt.wrapErrors": true}
 
 func originOf(t, base reflect.Type) origin {
 	path := base.PkgPath()
@@ -289,8 +293,7 @@ func methodIsInteger(t reflect.Type, name string) bool {
 
 func isInteger(k reflect.Kind) bool { return slices.Contains(integers, k) }
 
-// findFields notes where the fields are that name a part of the schema, and
-// those that quote values.
+// findFields notes where the fields are that hold a code or name a part of the schema.
 func (info *typeInfo) findFields(base reflect.Type) {
 	path := func(kind func(reflect.Kind) bool, names ...string) []int {
 		for _, name := range names {
@@ -318,11 +321,6 @@ func (info *typeInfo) findFields(base reflect.Type) {
 	info.constraint = path(text, "ConstraintName", "Constraint")
 	info.message = path(text, "Message")
 	info.state = path(func(k reflect.Kind) bool { return k == reflect.String || k == reflect.Array }, "SQLState", "State")
-	for _, name := range []string{"Message", "Detail", "Hint", "Where", "InternalQuery"} {
-		if p := path(text, name); p != nil {
-			info.quoting = append(info.quoting, p)
-		}
-	}
 }
 
 // field returns the field of err at path, and false if it cannot be reached.

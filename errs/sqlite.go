@@ -9,6 +9,7 @@ import (
 // it make the extended one (https://www.sqlite.org/rescode.html).
 
 const (
+	sqliteError            = 1
 	sqliteConstraint       = 19
 	sqliteConstraintUnique = 2067
 	sqliteConstraintPK     = 1555
@@ -29,7 +30,7 @@ func sqliteFailure(code int) (failure, bool) {
 
 var sqliteCodes = numberTable(map[int]condition{
 	1:    {KindSyntax, false, "error in the statement, or something in it does not exist"},
-	257:  {KindSyntax, false, "no such collation"},
+	257:  {KindUndefined, false, "no such collation"},
 	513:  {KindOther, false, "statement must be prepared again"},
 	769:  {KindOther, false, "snapshot not available"},
 	2:    {KindOther, false, "internal error of SQLite"},
@@ -102,6 +103,32 @@ var sqliteCodes = numberTable(map[int]condition{
 	100:  {KindOther, false, "row"},
 	101:  {KindOther, false, "done"},
 })
+
+// sqliteCondition returns what a text means whose code is the one that SQLite has
+// for whatever is wrong with a statement. Other is for a text that is not known.
+func sqliteCondition(text string, other condition) condition {
+	text = strings.TrimPrefix(strings.TrimPrefix(text, "sqlite3: "), "SQL logic error: ")
+	for _, what := range [...]string{"table", "column", "view", "index", "trigger", "function", "module", "database"} {
+		if strings.HasPrefix(text, "no such "+what) {
+			return condition{KindUndefined, false, "no such " + what}
+		}
+	}
+	switch {
+	case strings.HasPrefix(text, "unknown database "):
+		return condition{KindUndefined, false, "no such database"}
+	case strings.HasPrefix(text, "table ") && strings.Contains(text, " has no column named "):
+		return condition{KindUndefined, false, "no such column"}
+	case strings.HasPrefix(text, "near \""), strings.HasPrefix(text, "unrecognized token: "), strings.HasPrefix(text, "incomplete input"):
+		return condition{KindSyntax, false, "syntax error"}
+	case strings.HasPrefix(text, "cannot ") && strings.Contains(text, " transaction"):
+		return condition{KindOther, false, "not possible in this state of the transaction"}
+	case strings.HasPrefix(text, "malformed JSON"):
+		return condition{KindData, false, "invalid JSON"}
+	case strings.HasPrefix(text, "integer overflow"):
+		return condition{KindData, false, "number out of range"}
+	}
+	return other
+}
 
 // sqliteNames returns the names that a violated constraint's text holds. SQLite
 // has no fields for them; the texts are taken only whole, and only for the code

@@ -1,5 +1,7 @@
 package errs
 
+import "strings"
+
 // SQLSTATE: two characters of class and three of condition. Codes and classes are
 // those of appendix A of the PostgreSQL documentation, with those of the SQL
 // standard that other servers send.
@@ -17,6 +19,21 @@ func sqlStateFailure(code string) (failure, bool) {
 		c = condition{KindOther, false, "database error"}
 	}
 	return failure{condition: c, system: systemSQLState, code: code}, true
+}
+
+// isTimeout reports whether the text of a canceled statement says that it took too
+// long, in one of the languages of PostgreSQL.
+func isTimeout(text string) bool {
+	text = strings.ToLower(text)
+	for _, word := range [...]string{
+		"timeout", "time-out", "zeitüberschreitung", "délai", "tiempo de espera", "tempo de espera", "tidsgräns",
+		"тайм-аут", "таймаут", "タイムアウト", "超时", "逾時", "시간 초과", "시간초과", "zaman aşımı", "przekroczenie",
+	} {
+		if strings.Contains(text, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // isSQLState reports whether s is five digits and upper-case letters. The
@@ -65,8 +82,8 @@ var sqlStateClasses = map[string]condition{
 	"38": {KindOther, false, "error in an external routine"},
 	"39": {KindOther, false, "error calling an external routine"},
 	"3B": {KindOther, false, "savepoint error"},
-	"3D": {KindSyntax, false, "no such database"},
-	"3F": {KindSyntax, false, "no such schema"},
+	"3D": {KindUndefined, false, "no such database"},
+	"3F": {KindUndefined, false, "no such schema"},
 	"40": {KindSerialization, false, "transaction rolled back"},
 	"42": {KindSyntax, false, "syntax error or access rule violated"},
 	"44": {KindConstraint, false, "check option of a view violated"},
@@ -165,8 +182,8 @@ var sqlStates = map[string]condition{
 	"28000": {KindPermission, false, "authorization failed"},
 	"28P01": {KindPermission, false, "wrong password"},
 
-	"3D000": {KindSyntax, false, "no such database"},
-	"3F000": {KindSyntax, false, "no such schema"},
+	"3D000": {KindUndefined, false, "no such database"},
+	"3F000": {KindUndefined, false, "no such schema"},
 
 	"40000": {KindSerialization, false, "transaction rolled back"},
 	"40001": {KindSerialization, true, "serialization failure"},
@@ -182,8 +199,8 @@ var sqlStates = map[string]condition{
 	"42622": {KindSyntax, false, "name too long"},
 	"42701": {KindSyntax, false, "duplicate column"},
 	"42702": {KindSyntax, false, "ambiguous column"},
-	"42703": {KindSyntax, false, "no such column"},
-	"42704": {KindSyntax, false, "no such object"},
+	"42703": {KindUndefined, false, "no such column"},
+	"42704": {KindUndefined, false, "no such object"},
 	"42710": {KindSyntax, false, "duplicate object"},
 	"42712": {KindSyntax, false, "duplicate alias"},
 	"42723": {KindSyntax, false, "duplicate function"},
@@ -193,10 +210,10 @@ var sqlStates = map[string]condition{
 	"42809": {KindSyntax, false, "wrong type of object"},
 	"42830": {KindSyntax, false, "invalid foreign key"},
 	"42846": {KindSyntax, false, "no such cast"},
-	"42883": {KindSyntax, false, "no such function"},
+	"42883": {KindUndefined, false, "no such function"},
 	"428C9": {KindSyntax, false, "generated column may not be written"},
 	"42939": {KindSyntax, false, "reserved name"},
-	"42P01": {KindSyntax, false, "no such table"},
+	"42P01": {KindUndefined, false, "no such table"},
 	"42P02": {KindSyntax, false, "no such parameter"},
 	"42P03": {KindSyntax, false, "duplicate cursor"},
 	"42P04": {KindSyntax, false, "database exists"},
@@ -213,8 +230,8 @@ var sqlStates = map[string]condition{
 	"42P21": {KindSyntax, false, "collation mismatch"},
 	"42P22": {KindSyntax, false, "collation cannot be determined"},
 	"42S01": {KindSyntax, false, "table exists"},
-	"42S02": {KindSyntax, false, "no such table"},
-	"42S22": {KindSyntax, false, "no such column"},
+	"42S02": {KindUndefined, false, "no such table"},
+	"42S22": {KindUndefined, false, "no such column"},
 
 	"53000": {KindResource, false, "insufficient resources"},
 	"53100": {KindResource, false, "disk full"},

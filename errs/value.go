@@ -25,13 +25,13 @@ const errorString = "*errors.errorString"
 
 // valueClass returns the class of err if it is one of the well-known values, or
 // says of itself that it is (errors.Is asks the same way).
-func valueClass(err error, info *typeInfo) (Class, bool) {
+func valueClass(err error, raw string, info *typeInfo) (Class, bool) {
 	class := knownValue(err)
 	if class.Type == "" && info.matches {
 		class = knownValue(matchedValue(err, info))
 	}
-	if class.Type == "" && info.name == errorString {
-		class = namedByText(err)
+	if class.Type == "" {
+		class = namedByText(raw, info)
 	}
 	return class, class.Type != ""
 }
@@ -114,8 +114,10 @@ func matchedValue(err error, info *typeInfo) error {
 // namedByText knows a few values of drivers and of database/sql that cannot be
 // compared with, because they are not exported or because no driver is imported.
 // They are of errors.New, and their texts are constants.
-func namedByText(err error) Class {
-	text, _ := textOf(err)
+func namedByText(text string, info *typeInfo) Class {
+	if info.name != errorString {
+		return Class{}
+	}
 	switch text {
 	case "sql: database is closed":
 		return Class{Kind: KindConnection, Type: "sql.errDBClosed"}
@@ -131,14 +133,19 @@ func namedByText(err error) Class {
 	return Class{}
 }
 
-// isConversion reports whether err is what database/sql says, in plain text, of a
-// value that does not fit what it is scanned into.
-func isConversion(err error) bool {
-	text, _ := textOf(err)
-	return strings.HasPrefix(text, "converting driver.Value type ") ||
-		strings.HasPrefix(text, "converting NULL to ") ||
-		strings.HasPrefix(text, "unsupported Scan, storing driver.Value type ")
+// isConversion reports whether text is what database/sql says of a value that does
+// not fit what it is scanned into.
+func isConversion(text string) bool {
+	for _, start := range [...]string{
+		"converting driver.Value type ", "converting NULL to ", "unsupported Scan, storing driver.Value type ",
+		"sql/driver: couldn't convert ", "sql/driver: value ", "sql: Scan error on column index ",
+	} {
+		if strings.HasPrefix(text, start) {
+			return true
+		}
+	}
+	return false
 }
 
-// isEnd reports whether err is an end of input.
-func isEnd(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
+// isEnd reports whether the type of a class is that of an end of input.
+func isEnd(name string) bool { return name == "io.EOF" || name == "io.ErrUnexpectedEOF" }

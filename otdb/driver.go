@@ -45,7 +45,7 @@ func (d *wrappedDriver) openConnector(dsn string) (*connector, error) {
 	if dc, ok := d.raw.(driver.DriverContext); ok {
 		var err error
 		if raw, err = dc.OpenConnector(dsn); err != nil {
-			errs.Remember(err)
+			errs.LookDriver(err, nil)
 			return nil, err
 		}
 	}

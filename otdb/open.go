@@ -62,7 +62,7 @@ func lookUp(driverName, dsn string) (driver.Driver, error) {
 		if found, ok := err.(*observedError); ok { //nolint:errorlint // sql.Open returns it as it is
 			return found.driver, nil
 		}
-		errs.Remember(err)
+		errs.LookDriver(err, nil)
 		return nil, err
 	}
 	defer func() {

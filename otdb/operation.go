@@ -9,7 +9,6 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
@@ -106,7 +105,7 @@ func (db *database) filter(ctx context.Context, info SpanInfo) (traced bool) {
 // begun. Neither span nor meter may fail the application, whose statement has been
 // executed, nor keep the other from its part.
 func (o *operation) end(out *outcome) {
-	out.classify()
+	out.classify(o.ledger)
 	if o.operationKind != nil {
 		guarded("the span", func() { o.endSpan(out) })
 		guarded("the meter", func() { o.measure(out) })
@@ -116,9 +115,6 @@ func (o *operation) end(out *outcome) {
 		if slow := o.db.cfg.slow; slow > 0 && o.statement() && out.inDriver() >= slow {
 			guarded("the handler of slow statements", func() { o.logSlow(out) })
 		}
-	}
-	if out.err != nil {
-		errs.Remember(out.err) // which takes time that is no part of the operation
 	}
 }
 
@@ -174,7 +170,7 @@ func (o *operation) describe(out *outcome) {
 	}
 	kv := out.classAttributes(make([]attribute.KeyValue, 0, 4))
 	if out.failed() {
-		o.span.SetStatus(codes.Error, o.db.errorText(out.err))
+		o.span.SetStatus(codes.Error, o.db.errorText(out))
 	}
 	if out.outside >= outsideThreshold {
 		kv = append(kv, driverDurationKey.Float64(out.inDriver().Seconds()))
@@ -222,14 +218,11 @@ func (o *operation) account(out *outcome) {
 	}
 }
 
-// errorText returns the text of err that may be exported.
-func (db *database) errorText(err error) (text string) {
-	if err == nil {
-		return ""
-	}
-	if db.cfg.errorText == nil {
-		return errs.DriverMessage(err)
+// errorText returns the text of the outcome's error that may be exported.
+func (db *database) errorText(out *outcome) (text string) {
+	if out.err == nil || db.cfg.errorText == nil {
+		return out.text
 	}
 	defer scope.Guard("the function given to WithErrorText")
-	return db.cfg.errorText(err)
+	return db.cfg.errorText(out.err)
 }

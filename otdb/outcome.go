@@ -17,8 +17,9 @@ type outcome struct {
 	// err is the error of the call, and instrument.ErrNotReturned if the call did not
 	// return.
 	err error
-	// class is nil if nothing went wrong. classify sets it for err.
+	// class is nil if nothing went wrong. classify sets it, and the safe text, for err.
 	class *errs.Class
+	text  string
 
 	length time.Duration // of the operation; end sets it
 	result driver.Result // of an exec
@@ -42,8 +43,9 @@ var (
 	abandoned = &errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
 )
 
-// classify sets the class of the error.
-func (out *outcome) classify() {
+// classify sets the class and the safe text of the error. What the driver said is
+// remembered by the task of l.
+func (out *outcome) classify(l *ledger.Ledger) {
 	switch {
 	case out.err == nil:
 	case out.err == instrument.ErrNotReturned: //nolint:errorlint // the mark itself
@@ -52,8 +54,8 @@ func (out *outcome) classify() {
 			out.class = exited
 		}
 	default:
-		class := errs.Classify(out.err)
-		out.class = &class
+		class, text := errs.LookDriver(out.err, l.Said())
+		out.class, out.text = &class, text
 	}
 }
 

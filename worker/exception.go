@@ -68,7 +68,7 @@ func (t *task) describeError(o *outcome, recording bool) (text string) {
 			t.span.SetStatus(codes.Error, text)
 		}
 	}()
-	text = t.runner.text(o.err, o.errorType)
+	text = t.text(o.err, o.errorType)
 	return text
 }
 

@@ -343,21 +343,22 @@ func contextResult(ctx context.Context) result {
 // causeText returns the safe text of why a context was done. A cause that only
 // counts as context.Canceled, such as that of signal.NotifyContext, has words of
 // its own.
-func (r *Runner) causeText(cause error) string {
-	if _, wraps := cause.(interface{ Unwrap() error }); !wraps && r.config.errorText == nil { //nolint:errorlint // whether it wraps anything is the question
+func (t *task) causeText(cause error) string {
+	if _, wraps := cause.(interface{ Unwrap() error }); !wraps && t.runner.config.errorText == nil { //nolint:errorlint // whether it wraps anything is the question
 		if cause != context.Canceled && errors.Is(cause, context.Canceled) { //nolint:errorlint // by identity, then by its method
 			cause = errors.New(cause.Error())
 		}
 	}
-	return r.text(cause, "")
+	return t.text(cause, "")
 }
 
-// text returns the safe text of an error.
-func (r *Runner) text(err error, errorType string) (s string) {
+// text returns the safe text of an error of the task.
+func (t *task) text(err error, errorType string) (s string) {
 	s = errorType
 	defer scope.Guard("the text of an error")
-	if f := r.config.errorText; f != nil {
+	if f := t.runner.config.errorText; f != nil {
 		return valid(f(err))
 	}
-	return valid(errs.Message(err))
+	_, s = errs.Look(err, t.ledger.Said())
+	return s
 }

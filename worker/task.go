@@ -286,7 +286,7 @@ func (t *task) setAttributes(o *outcome, a *account) {
 	t.span.SetAttributes(kv...)
 	defer func() { t.span.SetAttributes(t.options.rest...) }()
 	if o.cause != nil {
-		t.span.SetAttributes(keyTaskCancelCause.String(t.runner.causeText(o.cause)))
+		t.span.SetAttributes(keyTaskCancelCause.String(t.causeText(o.cause)))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -41,7 +40,7 @@ func moduleRoot() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("the current directory is in no Go module: name one with -dir")
+			return "", &problem{"the current directory is in no Go module: name one with -dir", nil}
 		}
 		dir = parent
 	}
@@ -55,7 +54,7 @@ func isModule(dir string) bool {
 // readGraph asks the go command for the graph of the module in dir.
 func readGraph(ctx context.Context, dir string) (*graph, error) {
 	if !isModule(dir) {
-		return nil, fmt.Errorf("%s is not the root of a Go module: it has no go.mod", dir)
+		return nil, &problem{dir + " is not the root of a Go module: it has no go.mod", nil}
 	}
 	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=ImportPath,Standard,Module,Imports", "./...")
 	cmd.Dir = dir
@@ -66,16 +65,16 @@ func readGraph(ctx context.Context, dir string) (*graph, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil && stderr.Len() > 0:
-		return nil, fmt.Errorf("go list in %s: %s", dir, firstLine(stderr.String()))
+		return nil, &problem{"go list in " + dir + ": " + firstLine(stderr.String()), nil}
 	case err != nil:
-		return nil, fmt.Errorf("go list in %s: %w", dir, err)
+		return nil, &problem{"go list in " + dir, err}
 	}
 	g, err := decodeGraph(bytes.NewReader(out))
 	if err != nil {
-		return nil, fmt.Errorf("go list in %s: %w", dir, err)
+		return nil, &problem{"go list in " + dir, err}
 	}
 	if len(g.packages) == 0 {
-		return nil, fmt.Errorf("%s has no Go packages", dir)
+		return nil, &problem{dir + " has no Go packages", nil}
 	}
 	return g, nil
 }

@@ -113,11 +113,11 @@ func (x *indexer) process(ctx context.Context, d dsn) (err error) {
 
 	x.db, err = otdb.Open(d.driver, d.source)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.name, err)
+		return &problem{d.name, err}
 	}
 	defer func() { err = errors.Join(err, x.db.Close()) }()
 	if err := x.work(ctx); err != nil {
-		return fmt.Errorf("%s: %w", d.name, err)
+		return &problem{d.name, err}
 	}
 	return nil
 }

@@ -19,8 +19,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-
-	"github.com/taskspan/taskspan/errs"
 )
 
 // Exit codes.
@@ -62,17 +60,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// failed says why the program ends. What a driver says may hold values, and
-// parts of a DSN.
+// failed says why the program ends.
 func failed(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "quickstart: %s\n", oneLine(errs.Message(err)))
+	fmt.Fprintf(stderr, "quickstart: %s\n", oneLine(explain(err)))
 	return exitFailure
 }
 
 // writing returns the error of a program whose output is lost, or nil.
 func writing(err error) error {
 	if err != nil {
-		return fmt.Errorf("writing the output: %w", err)
+		return &problem{"writing the output", err}
 	}
 	return nil
 }

@@ -58,15 +58,15 @@ func (x *indexer) work(ctx context.Context) error {
 		err := worker.Run(ctx, t.name, t.run)
 		switch {
 		case t.fails == errs.KindNone && err != nil:
-			return fmt.Errorf("%s: %w", t.name, err)
+			return &problem{t.name, err}
 		case t.fails != errs.KindNone && err == nil:
-			return fmt.Errorf("%s: the database let it pass", t.name)
+			return &problem{t.name + ": the database let it pass", nil}
 		case err != nil && errs.Classify(err).Kind != t.fails:
-			return fmt.Errorf("%s: %w", t.name, err)
+			return &problem{t.name, err}
 		}
 	}
 	if x.naive != x.joined {
-		return fmt.Errorf("one query per row resolved %d imports, and a join %d", x.naive, x.joined)
+		return &problem{fmt.Sprintf("one query per row resolved %d imports, and a join %d", x.naive, x.joined), nil}
 	}
 	return nil
 }
@@ -90,8 +90,8 @@ func (x *indexer) migrate(ctx context.Context) error {
 		}
 		for _, statement := range []string{insertPackage, insertImport} {
 			switch err := prepares(ctx, tx, statement); {
-			case errs.Classify(err).Kind == errs.KindSyntax:
-				return fmt.Errorf("the tables quickstart_packages and quickstart_imports are not this program's: %w", err)
+			case errs.Classify(err).Kind == errs.KindUndefined:
+				return &problem{"the tables quickstart_packages and quickstart_imports are not this program's", err}
 			case err != nil:
 				return err
 			}

@@ -22,8 +22,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-
-	"github.com/taskspan/taskspan/errs"
 )
 
 // Exit codes.
@@ -57,8 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "river: interrupted")
 			return exitInterrupted
 		}
-		// What a driver says may hold values, and parts of a DSN.
-		fmt.Fprintf(stderr, "river: %s\n", oneLine(errs.Message(err)))
+		fmt.Fprintf(stderr, "river: %s\n", oneLine(explain(err)))
 		return exitFailure
 	}
 	return exitOK

@@ -47,7 +47,7 @@ func open(ctx context.Context, name string, d dsn, collector string, queues map[
 	p = &process{name: name}
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s: %w", d.name, err)
+			err = &problem{d.name, err}
 		}
 	}()
 	options := []telemetry.Option{
@@ -105,7 +105,7 @@ func (p *process) prepare(ctx context.Context, d dsn) error {
 		err = createTables(ctx, p.db)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.name, err)
+		return &problem{d.name, err}
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func runProducer(ctx context.Context, f flags, stdout io.Writer) (err error) {
 	}
 	for range f.orders {
 		if _, err := place(ctx, p.db, p.queue, shortWork); err != nil {
-			return fmt.Errorf("%s: %w", f.dsn.name, err)
+			return &problem{f.dsn.name, err}
 		}
 	}
 	fmt.Fprintf(stdout, "%s has placed %d orders.\n", f.name, f.orders)
@@ -179,10 +179,10 @@ func runWorker(ctx context.Context, f flags, stdout io.Writer) (err error) {
 		return err
 	}
 	if err := p.queue.validate(ctx); err != nil {
-		return fmt.Errorf("%s: %w", f.dsn.name, err)
+		return &problem{f.dsn.name, err}
 	}
 	if err := p.start(ctx); err != nil {
-		return fmt.Errorf("%s: %w", f.dsn.name, err)
+		return &problem{f.dsn.name, err}
 	}
 	fmt.Fprintf(stdout, "%s works.\n", f.name)
 	<-interrupted.Done()

@@ -98,9 +98,15 @@ func TestErrorsOfSQLite(t *testing.T) {
 		{"foreign key", exec("INSERT INTO children VALUES (8)"), "constraint (787): foreign key violated"},
 		{"trigger", exec("INSERT INTO users VALUES ('admin', ?, 1, NULL)", canary+"1"), "constraint (1811): raised by a trigger"},
 		{"strict", exec("INSERT INTO strict_one VALUES (?)", canary), "constraint (3091): value does not fit the type of its column"},
-		{"syntax", exec("SELEC '" + canary + "'"), "syntax (1): error in the statement, or something in it does not exist"},
-		{"unclosed", exec("SELECT '" + canary), "syntax (1): error in the statement, or something in it does not exist"},
-		{"column", exec("SELECT " + canary), "syntax (1): error in the statement, or something in it does not exist"},
+		{"syntax", exec("SELEC '" + canary + "'"), "syntax (1): syntax error"},
+		{"unclosed", exec("SELECT '" + canary), "syntax (1): syntax error"},
+		{"column", exec("SELECT " + canary), "undefined (1): no such column"},
+		{"table", exec("SELECT 1 FROM " + canary), "undefined (1): no such table"},
+		{"column to write", exec("INSERT INTO parents (" + canary + ") VALUES (1)"), "undefined (1): no such column"},
+		{"function", exec("SELECT " + canary + "()"), "undefined (1): no such function"},
+		{"database", exec("DETACH " + canary), "undefined (1): no such database"},
+		{"transaction", exec("COMMIT"), "other (1): not possible in this state of the transaction"},
+		{"JSON", scan("SELECT json('" + canary + "')"), "data (1): invalid JSON"},
 		{"scan", scan("SELECT '" + canary + "' AS x"), `sql: Scan error on column index 0: converting driver.Value type string to a int`},
 		{"scan of a literal", scan("SELECT '" + canary + "!'"), "sql: Scan error on column index 0: converting driver.Value type string to a int"},
 		{"scan of null", scan("SELECT NULL AS x"), `sql: Scan error on column index 0: converting NULL to int is unsupported`},
@@ -132,7 +138,7 @@ func TestErrorsOfPgx(t *testing.T) {
 		{"connect, canceled", canceledErr, "canceled (*pgconn.ConnectError): dial tcp: context canceled"},
 		{"DSN", badDSN, "other (*pgconn.ParseConfigError)"},
 		{"connect, wrapped", fmt.Errorf("open: %w", refused), "open: connection (*pgconn.ConnectError): dial tcp: connect: connection refused"},
-		{"scan", pgx.ScanArgError{FieldName: canary, Err: errors.New(canary)}, "other (pgx.ScanArgError)"},
+		{"scan", pgx.ScanArgError{FieldName: canary, Err: errors.New(canary)}, "data (pgx.ScanArgError)"},
 		{"no rows", pgx.ErrNoRows, "sql: no rows in result set"},
 		{"duplicate", duplicate, duplicateText},
 		{"cast", cast, castText},
@@ -151,7 +157,7 @@ func TestErrorsOfPgx(t *testing.T) {
 	checkClass(t, badDSN, errs.Class{Kind: errs.KindOther, Type: "*pgconn.ParseConfigError"})
 	checkClass(t, pgx.ErrNoRows, errs.Class{Kind: errs.KindNotFound, Type: "sql.ErrNoRows"})
 	checkClass(t, pgconn.ErrConnClosed, errs.Class{Kind: errs.KindConnection, Type: "pgconn.ErrConnClosed"})
-	checkClass(t, pgx.ScanArgError{Err: errors.New("x")}, errs.Class{Kind: errs.KindOther, Type: "pgx.ScanArgError"})
+	checkClass(t, pgx.ScanArgError{Err: errors.New("x")}, errs.Class{Kind: errs.KindData, Type: "pgx.ScanArgError"})
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF} {
 		want := errs.Classify(end)
 		want.Kind = errs.KindConnection

@@ -42,7 +42,7 @@ var layers = map[string]layer{
 	"internal/fakedb":     {},
 	"internal/instrument": {imports: []string{otelAPI}},
 	"internal/layers":     {},
-	"internal/ledger":     {},
+	"internal/ledger":     {imports: []string{"internal/drivertext"}},
 	"internal/oteltest":   {imports: []string{otelAPI}, sdk: true},
 	"internal/sqltext":    {},
 	"internal/target":     {},

@@ -21,6 +21,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/taskspan/taskspan/internal/drivertext"
 )
 
 // MaxStatements is how many distinct texts one ledger counts. A text beyond
@@ -89,6 +91,7 @@ type Ledger struct {
 	config Config
 	ctx    context.Context // what Bind was called with
 	done   <-chan struct{} // of ctx: some drivers ask three times a row
+	said   drivertext.Memory
 
 	mu     sync.Mutex
 	closed atomic.Bool // no rows are listed any more; set under mu
@@ -117,6 +120,16 @@ func (l *Ledger) Init(parent *Ledger, c Config) {
 		c.Limits = &noLimits
 	}
 	l.parent, l.config = parent, c
+	l.said.Init(parent.Said())
+}
+
+// Said returns what drivers have said to the task, and nil for a nil ledger. Unlike
+// the rest of the ledger it is never final.
+func (l *Ledger) Said() *drivertext.Memory {
+	if l == nil {
+		return nil
+	}
+	return &l.said
 }
 
 // outermost returns the ledger of the outermost running task among l and those

@@ -12,12 +12,12 @@ import (
 	"syscall"
 )
 
-// library is what is told of an error of the standard library. Such errors quote
-// what they were given: names of files, addresses, URLs with their queries, the
-// text that could not be parsed. What they wrap is told, and what was being done.
-func (r *renderer) library(err error, info *typeInfo, raw string, depth int) (safe, tail string) {
+// standardText is the text of an error of the standard library. Such errors quote
+// what they were given: names of files, addresses, URLs with their queries, the text
+// that could not be parsed. What they wrap is kept, and what was being done.
+func standardText(n *node, f *finding, wrapped safeText) safeText {
 	var doing string
-	switch e := err.(type) {
+	switch e := n.err.(type) { //nolint:errorlint // the tree is walked by hand
 	case *net.OpError:
 		doing = words(e.Op, network(e.Net))
 	case *url.Error:
@@ -29,22 +29,24 @@ func (r *renderer) library(err error, info *typeInfo, raw string, depth int) (sa
 	case *os.SyscallError:
 		doing = words(e.Syscall)
 	case *strconv.NumError:
-		doing = words(e.Func)
-		if doing != "" {
+		if doing = words(e.Func); doing != "" {
 			doing = "strconv." + doing
 		}
 	case *net.DNSError:
-		return dnsText(e), ""
+		return safeText{safe: dnsText(e)}
 	case syscall.Errno: // texts of the operating system, the same for each number
-		return raw, ""
+		return safeText{safe: n.raw}
 	case runtime.Error:
-		return runtimeText(e, info, raw), ""
+		return safeText{safe: runtimeText(n, f)}
+	case interface{ ExitCode() int }: // *exec.ExitError
+		if status, ok := strings.CutPrefix(n.raw, "exit status "); ok && len(status) <= 3 && isDigits(status) {
+			return safeText{safe: n.raw}
+		}
 	}
-	safe, tail = r.wrapper(err, info, depth)
-	if doing != "" && tail != "" {
-		return doing + ": " + tail, ""
+	if doing != "" && wrapped.tail != "" {
+		return safeText{safe: doing + ": " + wrapped.tail}
 	}
-	return safe, tail
+	return wrapped
 }
 
 func dnsText(e *net.DNSError) string {
@@ -59,16 +61,30 @@ func dnsText(e *net.DNSError) string {
 	return "lookup: failure"
 }
 
-// runtimeText is what is told of an error with which the runtime panicked: all of
-// it but the numbers of an index, which are values.
-func runtimeText(e runtime.Error, info *typeInfo, raw string) string {
-	switch info.name {
+// runtimeText is the text of an error with which the runtime panicked: all of it but
+// the numbers of an index, which are values.
+func runtimeText(n *node, f *finding) string {
+	switch n.info.name {
 	case "runtime.errorString", "runtime.plainError", "*runtime.TypeAssertionError", "*runtime.PanicNilError":
-		return raw
+		return n.raw
 	case "runtime.boundsError":
 		return "runtime error: index or bounds out of range"
 	}
-	return opaque(e, info)
+	return f.opaque(n.info)
+}
+
+// panicText is the text of a recovered panic: never the value, and of one that is an
+// error its safe text.
+func panicText(n *node, inner string) string {
+	p, ok := n.err.(*PanicError) //nolint:errorlint // the tree is walked by hand
+	if !ok || p == nil || p.Value == nil {
+		return "panic"
+	}
+	safe := "panic (" + valueType(p.Value) + ")"
+	if inner != "" {
+		safe += ": " + inner
+	}
+	return safe
 }
 
 // network returns the name of a network if it is one. A driver may have taken it

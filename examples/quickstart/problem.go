@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/taskspan/taskspan/errs"
+)
+
+// problem is an error whose text the program made itself: it may be printed as it
+// is, unlike what a driver says, which may hold values and parts of a DSN.
+type problem struct {
+	text  string
+	cause error // nil if text says it all
+}
+
+func (p *problem) Error() string {
+	if p.cause == nil {
+		return p.text
+	}
+	return p.text + ": " + p.cause.Error()
+}
+
+func (p *problem) Unwrap() error { return p.cause }
+
+// explain returns the texts of the problems that err is about, and the safe text of
+// their cause.
+func explain(err error) string {
+	var p *problem
+	switch {
+	case !errors.As(err, &p):
+		return errs.Message(err)
+	case p.cause == nil:
+		return p.text
+	}
+	return p.text + ": " + explain(p.cause)
+}
