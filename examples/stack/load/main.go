@@ -73,7 +73,7 @@ func work(ctx context.Context, addr string, interval time.Duration) (err error) 
 		}
 	}()
 	runner, err := worker.New(worker.WithRecoverPanics(), worker.WithSlowStatements(50*time.Millisecond),
-		worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))), worker.WithSchedule("load.never", time.Minute))
+		worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))), worker.WithSchedule("load.never", time.Minute), worker.WithSchedule("load.insert", time.Minute))
 	if err != nil {
 		return err
 	}

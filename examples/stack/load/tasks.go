@@ -28,6 +28,7 @@ func (l *load) round(ctx context.Context) {
 	_ = worker.Run(ctx, "load.insert_twice", l.insertTwice)
 	_ = worker.Run(ctx, "load.row_by_row", l.rowByRow)
 	_ = worker.Run(ctx, "load.crowd", l.crowd)
+	_ = worker.Run(ctx, "load.retry", l.insertTwice, worker.WithAttempt(1), worker.WithMaxAttempts(2))
 	_ = worker.Run(ctx, "load.skip", func(context.Context) error { return worker.Skip(nil) })
 	if l.rounds%5 == 0 {
 		l.leak(ctx)
