@@ -94,7 +94,7 @@ func TestAllocations(t *testing.T) {
 		{"exec that is skipped", sdktrace.AlwaysSample(), exec, 2, false, true, nil}, // what is skipped, and the statement
 		{"query that is skipped", sdktrace.AlwaysSample(), query, 3, false, true, nil},
 		{"exec with a comment", sdktrace.AlwaysSample(), exec, 1, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentStatic, attribute.String("application", "a"))}}, // the text
-		{"exec with a comment of its own", sdktrace.AlwaysSample(), exec, 10, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentFull, attribute.String("application", "a"))}},
+		{"exec with a comment of its own", sdktrace.AlwaysSample(), exec, 7, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentFull, attribute.String("application", "a"))}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

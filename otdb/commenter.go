@@ -3,12 +3,11 @@ package otdb
 import (
 	"context"
 	"database/sql/driver"
-	"maps"
 	"net/url"
 	"reflect"
 	"slices"
 	"strings"
-	"unicode"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
@@ -19,6 +18,13 @@ import (
 
 // taskTag is the key of the worker task's name in comments.
 const taskTag = "task"
+
+// The limits of a comment in bytes: the whole of it, and a tag's value before it is
+// encoded. It shares what servers keep of a text with the beginning of the statement.
+const (
+	maxComment  = sqltext.MaxTail / 2
+	maxTagValue = 100
+)
 
 // commenter adds SQL comments in the format of sqlcommenter:
 //
@@ -33,7 +39,7 @@ type commenter struct {
 func newCommenter(cfg *config) commenter {
 	c := commenter{mode: cfg.comment, tags: make(map[string]string), propagator: cfg.propagator}
 	for _, t := range cfg.commentTags {
-		c.tags[string(t.Key)] = t.Value.String()
+		c.tags[string(t.Key)] = bounded(t.Value.String())
 	}
 	c.static = c.format(c.tags)
 	return c
@@ -47,9 +53,9 @@ func (c *commenter) prepared(ctx context.Context, st *statement, query string) s
 	}
 	task := ledger.FromContext(ctx).Task()
 	if task == "" {
-		return st.commented(query, c.static)
+		return sqltext.AddComment(query, c.static, st.commentAt)
 	}
-	return st.commented(query, c.format(c.with(task, nil)))
+	return sqltext.AddComment(query, c.format(c.with(task, nil)), st.commentAt)
 }
 
 // direct returns query with the comment of a statement that is executed as it
@@ -58,7 +64,7 @@ func (c *commenter) direct(spanCtx, ctx context.Context, st *statement, query st
 	if c.mode != CommentFull || cached || st.commentAt < 0 {
 		return c.prepared(ctx, st, query)
 	}
-	return st.commented(query, c.format(c.with(ledger.FromContext(ctx).Task(), c.inject(spanCtx))))
+	return sqltext.AddComment(query, c.format(c.with(ledger.FromContext(ctx).Task(), c.inject(spanCtx))), st.commentAt)
 }
 
 // inject returns the trace context as fields, and no baggage: that holds the
@@ -77,7 +83,7 @@ func (c *commenter) with(task string, carrier map[string]string) map[string]stri
 		all[k] = v
 	}
 	if task != "" {
-		all[taskTag] = task
+		all[taskTag] = bounded(task)
 	}
 	for k, v := range c.tags {
 		all[k] = v
@@ -85,16 +91,74 @@ func (c *commenter) with(task string, carrier map[string]string) map[string]stri
 	return all
 }
 
-// format writes a comment with its keys sorted, and "" if there are no tags.
+// format writes a comment of at most maxComment bytes with its keys sorted, and "" if
+// there are no tags. Pairs that do not fit are left out, from the end, and the trace and
+// the task only when nothing else is left.
 func (c *commenter) format(tags map[string]string) string {
 	if len(tags) == 0 {
 		return ""
 	}
-	pairs := make([]string, 0, len(tags))
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		pairs = append(pairs, encode(k)+"='"+encode(tags[k])+"'")
+	keys := make([]string, 0, len(tags))
+	for k := range tags {
+		keys = append(keys, k)
 	}
-	return "/*" + strings.Join(pairs, ",") + "*/"
+	slices.Sort(keys)
+	for len(keys) > 0 {
+		if comment := write(keys, tags); len(comment) <= maxComment {
+			return comment
+		}
+		drop := len(keys) - 1
+		for i := range keys {
+			if rank(keys[i]) >= rank(keys[drop]) {
+				drop = i
+			}
+		}
+		keys = slices.Delete(keys, drop, drop+1)
+	}
+	return ""
+}
+
+// write writes a comment of the tags with the keys.
+func write(keys []string, tags map[string]string) string {
+	var b strings.Builder
+	b.Grow(maxComment)
+	for i, k := range keys {
+		if i == 0 {
+			b.WriteString("/*")
+		} else {
+			b.WriteByte(',')
+		}
+		b.WriteString(encode(k))
+		b.WriteString("='")
+		b.WriteString(encode(tags[k]))
+		b.WriteByte('\'')
+	}
+	b.WriteString("*/")
+	return b.String()
+}
+
+// rank returns the place of a key among those that a comment should hold.
+func rank(key string) int {
+	switch key {
+	case taskTag:
+		return 0
+	case "traceparent":
+		return 1
+	default:
+		return 2
+	}
+}
+
+// bounded returns the beginning of a tag's value, cut between two characters.
+func bounded(value string) string {
+	if len(value) <= maxTagValue {
+		return value
+	}
+	n := maxTagValue
+	for n > 0 && !utf8.RuneStart(value[n]) {
+		n--
+	}
+	return value[:n]
 }
 
 // encode percent-encodes s, so that neither a quote nor the end of a comment is
@@ -102,130 +166,6 @@ func (c *commenter) format(tags map[string]string) string {
 func encode(s string) string { return escapeMore.Replace(url.QueryEscape(s)) }
 
 var escapeMore = strings.NewReplacer("+", "%20", "*", "%2A") // made once: it is costly
-
-// commentAt returns where in query a comment goes, or -1 if it must have none,
-// as a comment must change nothing of what the text does or returns.
-//
-// On SQLite it goes before the text: an SQLite column without an alias is called
-// by its expression and all that follows, comments as well, and drivers take
-// what is behind the last semicolon for one more statement, whose rows are then
-// those of the text. Everywhere else it goes behind the last statement and before
-// its semicolon, unless it would not be read as a comment there.
-func commentAt(d sqltext.Dialect, query string, r sqltext.Result) int {
-	switch {
-	case !takesComment(d, query, r):
-		return -1
-	case d == sqltext.SQLite:
-		return 0
-	case r.OpenComment:
-		return -1
-	}
-	end := len(strings.TrimRightFunc(query, blank))
-	semicolon := strings.IndexByte(query[end:], ';')
-	if semicolon < 0 {
-		return len(query)
-	}
-	// The semicolon may be a line comment's. And behind it, what is white space to
-	// blank may be none to the database, which so hides a comment in front of it.
-	if before := sqltext.Parse(d, query[:end+semicolon]); before.OpenComment || before.Commented {
-		return -1
-	}
-	return end + semicolon
-}
-
-// takesComment reports whether query may have a comment at all. It must have
-// none if there is no statement in it, if it has one already, if it was not read
-// to its end, and if its text is more than a statement to be executed:
-//
-//   - The database keeps the text of a definition (CREATE, ALTER).
-//   - Data follows COPY, and in databases that are not known INSERT: ClickHouse
-//     reads what is behind FORMAT and VALUES as data.
-//   - go-mssqldb takes a text that is only a name for the procedure to call, and
-//     INSERTBULK for a bulk copy. There, and in databases that are not known, only
-//     a text that begins with a known operation has a comment.
-//   - MySQL executes what is in a comment like /*! this */.
-func takesComment(d sqltext.Dialect, query string, r sqltext.Result) bool {
-	if strings.TrimFunc(r.Text, blank) == "" || hasComment(query, r) || len(query) > sqltext.MaxScan {
-		return false
-	}
-	text := r.Text // without literals and comments
-	if len(query) > sqltext.MaxText {
-		text = query // of which r.Text may be the beginning
-	}
-	if hasWord(text, "CREATE", "ALTER", "COPY") {
-		return false
-	}
-	switch d {
-	case sqltext.MySQL:
-		return !hasCode(query)
-	case sqltext.SQLServer:
-		return beginsWith(r.Text, operations)
-	case sqltext.Default:
-		return !hasCode(query) && !hasWord(text, "INSERT") && beginsWith(r.Text, operations)
-	default:
-		return true
-	}
-}
-
-// operations are the first words of the statements that have comments where not
-// every text is a statement.
-var operations = []string{
-	"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "EXEC", "EXECUTE", "CALL", "BEGIN", "DECLARE", "SET", "IF", "WHILE",
-	"DROP", "TRUNCATE", "EXPLAIN", "SHOW",
-}
-
-// blank reports whether r is nothing to execute: white space, the end of a
-// statement, or a byte order mark.
-func blank(r rune) bool { return r == ';' || r == '\ufeff' || unicode.IsSpace(r) }
-
-// hasComment reports whether query has a comment of sqlcommenter's form already,
-// wherever that stands. What only looks like one, in a literal, costs the comment.
-func hasComment(query string, r sqltext.Result) bool {
-	for rest := query; ; {
-		_, comment, ok := strings.Cut(rest, "/*")
-		if !ok {
-			return r.Commented
-		}
-		comment, rest, _ = strings.Cut(comment, "*/")
-		if strings.Contains(comment, "='") {
-			return true
-		}
-	}
-}
-
-// hasCode reports whether a comment in query may be code to MySQL or MariaDB.
-func hasCode(query string) bool {
-	return strings.Contains(query, "/*!") || strings.Contains(query, "/*M!")
-}
-
-// hasWord reports whether one of words is a word of text, in any case.
-func hasWord(text string, words ...string) bool {
-	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }) {
-		if slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, word) }) {
-			return true
-		}
-	}
-	return false
-}
-
-// beginsWith reports whether text begins with one of words and white space.
-func beginsWith(text string, words []string) bool {
-	text = strings.TrimLeftFunc(text, blank)
-	end := strings.IndexFunc(text, unicode.IsSpace)
-	return end > 0 && slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, text[:end]) })
-}
-
-// commented returns query, which is the statement's text, with a comment.
-func (st *statement) commented(query, comment string) string {
-	switch {
-	case comment == "":
-		return query
-	case st.commentAt == 0:
-		return comment + " " + query
-	default:
-		return query[:st.commentAt] + " " + comment + query[st.commentAt:]
-	}
-}
 
 // cachesByText reports whether a connection's driver prepares and caches, by
 // its text, every query and every exec with arguments. pgx sends only execs

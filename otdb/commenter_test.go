@@ -191,6 +191,41 @@ func TestCommentFormat(t *testing.T) {
 	}
 }
 
+// A comment shares what servers keep of a text with the statement.
+func TestCommentsAreBounded(t *testing.T) {
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	long := strings.Repeat("x", 5000)
+	c := newCommenter(&config{comment: CommentStatic, commentTags: []attribute.KeyValue{
+		attribute.String("a", long), attribute.String("b", strings.Repeat("é", 80)), attribute.String("c", long), attribute.String("d", long),
+	}})
+	const a, b = "a='", "b='"
+	cut := a + long[:100] + "',"
+	accents := strings.Repeat("%C3%A9", 50)
+	for _, test := range []struct {
+		name     string
+		got      string
+		contains []string
+	}{
+		{"tags", c.static, []string{cut, b + accents}},
+		{"task", c.format(c.with(strings.Repeat("é", 300), nil)), []string{cut, "task='" + accents + "'"}},
+		{"trace", c.format(c.with(long, map[string]string{"traceparent": trace, "tracestate": strings.Repeat("k=v,", 120)})),
+			[]string{cut, "task='" + long[:100] + "'", "traceparent='" + trace + "'"}},
+		{"nothing fits", c.format(map[string]string{"x": long}), nil},
+	} {
+		if len(test.got) > maxComment {
+			t.Errorf("%s: %d bytes", test.name, len(test.got))
+		}
+		for _, part := range test.contains {
+			if !strings.Contains(test.got, part) {
+				t.Errorf("%s: %s is not in %s", test.name, part, test.got)
+			}
+		}
+		if test.contains == nil && test.got != "" {
+			t.Errorf("%s: %s", test.name, test.got)
+		}
+	}
+}
+
 // Baggage holds the application's values, and must not reach the server's logs.
 func TestCommenterLeavesBaggageOut(t *testing.T) {
 	r := newRig(t)

@@ -53,7 +53,7 @@ func (db *database) scan(query string) *statement {
 		operationKind: db.bySummary(r.Summary),
 	}
 	if db.comment.mode != 0 {
-		st.commentAt = commentAt(db.dialect, query, r)
+		st.commentAt = r.CommentAt
 	}
 	var prepareStart []attribute.KeyValue
 	if p := db.prepare; p != nil {

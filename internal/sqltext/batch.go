@@ -57,7 +57,7 @@ func (s *scanner) executes(f *frame) bool {
 func (k keyword) argument() bool {
 	switch k {
 	case kwNone, kwCommand, kwObject, kwRoutine, kwNoObject, kwTemporary, kwDetail, kwModifier, kwSoft, kwOwner, kwRelationCommand,
-		kwAdminister, kwAnalyze, kwApply, kwBlock, kwException, kwArray, kwBody, kwCall, kwCopy, kwDo, kwElsif, kwForall, kwFormat, kwGo,
+		kwAdminister, kwAnalyze, kwApply, kwBlock, kwException, kwArray, kwBody, kwDo, kwElsif, kwForall, kwFormat, kwGo,
 		kwImmediate, kwLateral, kwLoad, kwLoop, kwMaterialized, kwOnly, kwPolicy, kwPragma, kwPrepare, kwRecursive,
 		kwRefresh, kwReplace, kwRows, kwStart, kwStdin, kwSystemTime, kwOutfile, kwEncrypt, kwIdentified, kwStraightJoin:
 		return true

@@ -9,13 +9,26 @@ func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
 		stmt: k, operation: span{from, to}, want: next, item: item, named: f.named, mark: len(s.sum.buf),
 		inserted: f.inserted || k == kwInsert, several: f.several || k == kwFrom,
 	}
+	if s.sum.muted {
+		return
+	}
+	if s.operations++; s.operations == 1 {
+		s.first, s.renames = k, s.operates(f, "rename")
+	}
+	s.several = s.several || s.parted && s.operations > 1
+	switch k {
+	case kwCopy, kwLoad, kwBulk:
+		s.batched = true
+	}
 }
 
 // clause takes a keyword that nothing waited for: an operation or a clause of one.
 func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 	begins := start || f.start
+	breaks := s.breaks(f, k)
+	s.several = s.several || breaks
 	start = begins || f.explain ||
-		f.condition && s.prev.operand() && s.prevWord != kwIf && s.prevWord != kwExists && s.prevWord != kwWhile || s.breaks(f, k)
+		f.condition && s.prev.operand() && s.prevWord != kwIf && s.prevWord != kwExists && s.prevWord != kwWhile || breaks
 	f.start = false
 	switch k {
 	case kwSelect:
@@ -93,7 +106,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			f.item = wantNothing
 		}
 	case kwReturning:
-		f.item, f.returning = wantNothing, true
+		f.item, f.returning, f.values = wantNothing, true, false
 		if s.dialect == SQLServer && start {
 			*f = frame{named: f.named}
 		}
@@ -198,6 +211,8 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			s.operate(f, kwRefresh, s.last.from, s.last.to, wantType, wantNothing)
 			s.wanted(f, k, from, to)
 		}
+	case kwRows: // VALUES ROW(1), ROW(2)
+		s.batched = s.batched || f.values && f.stmt == kwInsert && s.prev == tokenComma
 	case kwBatch:
 		if begins && s.dialect == Default || start && s.dialect == SQLServer {
 			s.command(f, k, from, to)
@@ -207,6 +222,15 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			s.command(f, k, from, to)
 		}
 	}
+}
+
+// defines reports whether the first operation defines something.
+func (s *scanner) defines() bool {
+	switch s.first {
+	case kwCreate, kwAlter, kwDrop, kwComment, kwOwner, kwPrivilege:
+		return true
+	}
+	return s.renames
 }
 
 // modify begins INSERT, UPDATE, DELETE, MERGE or REPLACE.
@@ -371,6 +395,7 @@ func (s *scanner) phrase(f *frame, from, to int) bool {
 
 // onClause takes ON where nothing waited for it.
 func (s *scanner) onClause(f *frame) {
+	f.values = false
 	switch f.object {
 	case kwTrigger:
 		f.want, f.object = wantTriggered, kwNone
@@ -451,6 +476,7 @@ func (s *scanner) intoClause(f *frame) {
 	case kwInsert, kwMerge, kwUpdate, kwDelete: // OUTPUT … INTO, LOG ERRORS INTO
 		if !f.returning {
 			f.want = wantAfterInto
+			s.batched = s.batched || f.values // INSERT ALL INTO t VALUES … INTO u
 		}
 	case kwLoad:
 		f.want = wantAfterInto

@@ -51,6 +51,7 @@ func (s *scanner) line(from, body int, doubt bool) {
 		return
 	}
 	s.comment(from, end)
+	s.lineComment = span{from, end}
 	s.openLine = !next
 	s.commented = false
 }

@@ -122,11 +122,18 @@ func (s *scanner) takeWord(from, to int) {
 		k = kwDistinctFrom
 	}
 	s.endTarget()
+	switch k {
+	case kwCreate, kwAlter, kwCopy:
+		s.kept = true
+	case kwInsert:
+		s.inserts = true
+	}
 	if s.over == 0 {
 		f := s.top()
 		if k == kwGo && s.dialect == SQLServer && s.newline {
 			s.leave()
 			s.statement()
+			s.parted = true
 			s.took(tokenNone, k)
 			return
 		}
@@ -371,6 +378,9 @@ func (s *scanner) takeOpen() {
 		return
 	}
 	f := s.top()
+	if f.values && f.stmt == kwInsert && s.prev == tokenComma {
+		s.batched = true
+	}
 	inner := frame{named: s.named}
 	want := f.want
 	if want == wantFunction { // the word before is no name
@@ -445,6 +455,9 @@ func (s *scanner) addTarget(f *frame, from, to int) {
 	}
 	s.sum.begin(s.src[from:to])
 	s.target, s.dots = true, 0
+	if !s.sum.muted {
+		s.targets++
+	}
 }
 
 // endTarget ends the target, if one was begun, and removes it if it is the name

@@ -43,10 +43,23 @@ type scanner struct {
 	placeholder bool
 	unsure      bool // the rest of the text was dropped
 	openLine    bool // the text ends in a line comment
+	lineComment span // the last line comment
 	commented   bool // the last thing seen is a comment of sqlcommenter's form
 	ended       bool // a semicolon was read
 	script      bool // and something behind one, perhaps
 	newline     bool // white space with a line's end precedes the token
+
+	// What the operations tell.
+	operations    int     // how many were begun
+	targets       int     // how many targets were named
+	first         keyword // the first operation
+	renames       bool    // which is RENAME
+	routineCalled bool    // EXECUTE PROCEDURE was read
+	batched       bool    // a statement with many rows
+	several       bool    // statements without semicolons between them
+	parted        bool    // GO was read
+	kept          bool    // the text is kept by the database or holds data: CREATE, ALTER, COPY
+	inserts       bool
 
 	prev     token
 	prevWord keyword // the keyword that is the token before, if it is one
@@ -108,6 +121,9 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.list = inList{}
 	s.setting, s.attach, s.password = setting{}, attachNone, false
 	s.sum.reset()
+	s.lineComment = span{}
+	s.operations, s.targets, s.first, s.renames, s.routineCalled = 0, 0, kwNone, false, false
+	s.batched, s.several, s.parted, s.kept, s.inserts = false, false, false, false, false
 	s.last, s.starter, s.routine = span{}, span{}, routine{}
 	s.target, s.dots = false, 0
 	s.frames[0] = frame{start: true}

@@ -1,6 +1,9 @@
 package sqltext
 
-import "sync"
+import (
+	"hash/maphash"
+	"sync"
+)
 
 // Result is what one pass over a text finds. It holds no reference to the text
 // that was parsed.
@@ -13,6 +16,34 @@ type Result struct {
 	// targets in the order of the text. It has at most [MaxSummary] characters,
 	// and is empty if no operation was recognised.
 	Summary string
+
+	// Name is the name of the query in a leading comment of the form that sqlc
+	// generates, `-- name: GetUser :one`, and else empty.
+	Name string
+
+	// Procedure is the name of the stored procedure, as it is written, if the text is
+	// one call of it (CALL, EXEC) and nothing else.
+	Procedure string
+
+	// Hash identifies Text in this process. Texts that differ only beyond
+	// [MaxText] bytes share it.
+	Hash uint64
+
+	// CommentAt is where in the text a comment goes, for [AddComment]. It is
+	// negative if the text must have none.
+	CommentAt int
+
+	// Definition says that the first operation defines something: CREATE, ALTER,
+	// DROP, GRANT and their like, and not TRUNCATE.
+	Definition bool
+
+	// Several says that the text is known to hold several statements, or may do so
+	// as Script says.
+	Several bool
+
+	// Batch says that one statement writes or moves many rows by itself: an INSERT
+	// with several rows of VALUES, COPY, BULK INSERT, LOAD.
+	Batch bool
 
 	// Placeholder says that the text holds at least one bind placeholder of its
 	// dialect outside literals, comments and quoted names. It speaks of the part
@@ -39,20 +70,30 @@ type Result struct {
 // scanners keeps scanners with their buffers; a scanner in the pool refers to no text.
 var scanners = sync.Pool{New: func() any { return newScanner() }}
 
+// seed is that of all hashes.
+var seed = maphash.MakeSeed()
+
 // Parse scans query once, at most its first [MaxScan] bytes. It may be called
 // concurrently, and never panics, whatever the text.
 func Parse(d Dialect, query string) Result {
 	s := scanners.Get().(*scanner)
 	s.reset(d, query)
 	s.scan()
+	name := queryName(s.src)
 	r := Result{
 		Text:        s.text(),
-		Summary:     s.sum.text(),
+		Hash:        maphash.Bytes(seed, s.out),
+		Definition:  s.defines(),
+		Several:     s.several || s.script || !s.whole,
+		Batch:       s.batched,
 		Placeholder: s.placeholder,
 		OpenComment: s.unsure || s.openLine || !s.whole,
 		Commented:   s.commented && !s.unsure && s.whole,
 		Script:      s.script || !s.whole,
 	}
+	r.Summary, r.Name = s.sum.texts(name)
+	r.Procedure = s.procedure(r.Summary)
+	r.CommentAt = s.commentAt(query, r.Text)
 	s.src = ""
 	scanners.Put(s)
 	return r

@@ -89,4 +89,9 @@ func (m *summary) end() {
 	}
 }
 
-func (m *summary) text() string { return string(m.buf) }
+// texts returns the summary and a copy of name, in one allocation.
+func (m *summary) texts(name string) (text, clone string) {
+	n := len(m.buf)
+	both := string(append(m.buf, name...))
+	return both[:n], both[n:]
+}

@@ -237,6 +237,8 @@ func (s *scanner) revised(f *frame, k keyword, from, to int) bool {
 	}
 	s.sum.drop()
 	f.arguments = f.stmt == kwExec
+	s.targets--
+	s.routineCalled = strings.EqualFold(s.src[f.typed.from:f.typed.to], "procedure")
 	if !owns(s.src[f.typed.from:f.typed.to]) {
 		s.addTarget(f, from, to)
 	}

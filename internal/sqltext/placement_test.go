@@ -1,4 +1,4 @@
-package otdb
+package sqltext_test
 
 import (
 	"strings"
@@ -7,22 +7,16 @@ import (
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
-var allDialects = []sqltext.Dialect{
-	sqltext.Default, sqltext.PostgreSQL, sqltext.MySQL, sqltext.SQLite, sqltext.SQLServer, sqltext.Oracle,
-}
+const tag = "/*a='b'*/"
 
-// placed returns query with the comment /*a='b'*/ where the commenter puts it.
+// placed returns query with the comment tag at its place.
 func placed(d sqltext.Dialect, query string) string {
-	st := &statement{commentAt: commentAt(d, query, sqltext.Parse(d, query))}
-	if st.commentAt < 0 {
-		return query
-	}
-	return st.commented(query, "/*a='b'*/")
+	return sqltext.AddComment(query, tag, sqltext.Parse(d, query).CommentAt)
 }
 
 func TestCommentsGoBehindTheLastStatement(t *testing.T) {
 	const comment = " /*a='b'*/"
-	for _, d := range allDialects {
+	for _, d := range dialects {
 		if d == sqltext.SQLite {
 			continue
 		}
@@ -76,7 +70,7 @@ func TestNoComments(t *testing.T) {
 		// Most of it is not looked at.
 		"SELECT 1" + strings.Repeat(" ", sqltext.MaxScan),
 	}
-	for _, d := range allDialects {
+	for _, d := range dialects {
 		for _, query := range all {
 			if got := placed(d, query); got != query {
 				t.Errorf("%v: %.60q becomes %.100q", d, query, got)
@@ -118,7 +112,7 @@ func TestCommentsOnStatements(t *testing.T) {
 		"DELETE FROM t /* copy */", "select 1", "WITH x AS (SELECT 1) SELECT * FROM x", "TRUNCATE TABLE t", "EXEC my_proc 1",
 		";WITH x AS (SELECT 1) SELECT * FROM x", "/* a */ SELECT 1", "BEGIN TRAN", "SET LOCK_TIMEOUT 5", "SELECT\n1",
 	} {
-		for _, d := range allDialects {
+		for _, d := range dialects {
 			if got := placed(d, query); !strings.Contains(got, "/*a='b'*/") {
 				t.Errorf("%v: %q stays as it is", d, query)
 			} else if again := placed(d, got); again != got {
@@ -127,7 +121,7 @@ func TestCommentsOnStatements(t *testing.T) {
 		}
 	}
 	const insert = "INSERT INTO t VALUES (1)"
-	for _, d := range allDialects[1:] {
+	for _, d := range dialects[1:] {
 		if got := placed(d, insert); got == insert {
 			t.Errorf("%v: %q stays as it is", d, insert)
 		}
@@ -145,9 +139,9 @@ func FuzzComments(f *testing.F) {
 		f.Add(uint8(i+1), query)
 	}
 	f.Fuzz(func(t *testing.T, dialect uint8, query string) {
-		d := allDialects[int(dialect)%len(allDialects)]
+		d := dialects[int(dialect)%len(dialects)]
 		r := sqltext.Parse(d, query)
-		at := commentAt(d, query, r)
+		at := r.CommentAt
 		if at < 0 || len(query) > sqltext.MaxText/2 { // where Text is whole in either
 			return
 		}
@@ -159,7 +153,7 @@ func FuzzComments(f *testing.F) {
 			return // one that is not closed is dropped with the quotes behind it: no database executes that
 		}
 		with := sqltext.Parse(d, got)
-		if a, b := words(r.Text), words(with.Text); a != b || with.Summary != r.Summary || with.Placeholder != r.Placeholder {
+		if a, b := unspaced(r.Text), unspaced(with.Text); a != b || with.Summary != r.Summary || with.Placeholder != r.Placeholder {
 			t.Errorf("%v: %q reads %q (%q), and with a comment %q (%q)", d, query, a, r.Summary, b, with.Summary)
 		}
 		if again := placed(d, got); again != got {
@@ -168,5 +162,33 @@ func FuzzComments(f *testing.F) {
 	})
 }
 
-// words returns text without white space.
-func words(text string) string { return strings.Join(strings.Fields(text), "") }
+// unspaced returns text without white space.
+func unspaced(text string) string { return strings.Join(strings.Fields(text), "") }
+
+// A comment behind a long text would be beyond what servers keep of it.
+func TestCommentsGoInFrontOfLongTexts(t *testing.T) {
+	padding := strings.Repeat("a, ", sqltext.MaxTail/3)
+	for _, d := range dialects {
+		for query, front := range map[string]bool{
+			"SELECT " + padding + "b FROM t":                                    true,
+			"SELECT " + padding + "b FROM t;":                                   true,
+			"SELECT " + padding + "b FROM t -- all":                             true,
+			"-- name: GetUser :one\nSELECT " + padding + "b FROM t":             true,
+			"SELECT " + padding[:900] + "b FROM t":                              d == sqltext.SQLite,
+			"/* first */ SELECT " + padding + "b FROM t":                        d == sqltext.SQLite,
+			"SELECT /*+ hint */ " + padding + "b FROM t":                        d == sqltext.SQLite,
+			"\ufeffSELECT " + padding + "b FROM t":                              d == sqltext.SQLite,
+			"WITH x AS (SELECT " + padding + "b FROM t) SELECT * FROM x -- all": true,
+		} {
+			got := placed(d, query)
+			if (got == tag+" "+query) != front || !strings.Contains(got, tag) && d != sqltext.Default {
+				t.Errorf("%v: %.40q…: %.60q… %q", d, query, got, got[len(got)-20:])
+			}
+		}
+		for _, query := range []string{"CREATE VIEW v AS SELECT " + padding + "b FROM t", "SELECT " + padding + "'b"} {
+			if got := placed(d, query); got != query {
+				t.Errorf("%v: %.40q… becomes %.60q…", d, query, got)
+			}
+		}
+	}
+}
