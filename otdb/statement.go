@@ -62,7 +62,7 @@ func (db *database) scan(query string) *statement {
 	if r.Summary != "" {
 		prepareStart = append(prepareStart, semconv.DBQuerySummary(r.Summary))
 	}
-	if db.cfg.queryText == QueryTextOff {
+	if db.cfg.queryText == QueryTextOff || r.Text == "" {
 		st.sanitized = startOptions(st.start)
 		st.withArguments = st.sanitized
 		st.prepareSpan = startOptions(prepareStart)
@@ -88,9 +88,9 @@ func (db *database) text(r sqltext.Result) ledger.Text {
 	t := ledger.Text{
 		Summary:   r.Summary,
 		SQL:       r.Text,
-		Hash:      maphash.String(cacheSeed, r.Text),
+		Hash:      r.Hash,
 		Statement: true,
-		Batch:     len(r.Summary) > len("COPY ") && strings.EqualFold(r.Summary[:len("COPY ")], "COPY "),
+		Batch:     r.Batch,
 	}
 	if db.cfg.queryText == QueryTextOff {
 		t.SQL = ""
