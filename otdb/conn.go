@@ -39,6 +39,7 @@ var (
 	_ driver.ConnPrepareContext = (*conn)(nil)
 	_ driver.ConnBeginTx        = (*conn)(nil)
 	_ driver.Pinger             = (*conn)(nil)
+	_ driver.NamedValueChecker  = (*conn)(nil)
 )
 
 // lifecycleConn is what otelsql's connections are.
@@ -87,9 +88,9 @@ func (c *conn) Close() error {
 	return c.raw.Close()
 }
 
-// checkNamedValue is CheckNamedValue where raw has it. To return ErrSkip is the
-// same as not to implement it.
-func (c *conn) checkNamedValue(nv *driver.NamedValue) error {
+// CheckNamedValue implements driver.NamedValueChecker: the raw connection's where
+// it has one. To return ErrSkip is the same as not to implement it.
+func (c *conn) CheckNamedValue(nv *driver.NamedValue) error {
 	if c.checker == nil {
 		return driver.ErrSkip
 	}

@@ -15,7 +15,6 @@ type (
 	legacyQueryer struct{ queryer }
 	resetter      struct{ c *conn }
 	validator     struct{ c *conn }
-	checker       struct{ c *conn }
 )
 
 var (
@@ -27,8 +26,6 @@ var (
 	_ driver.Queryer         = legacyQueryer{} //nolint:staticcheck // see above
 	_ driver.SessionResetter = resetter{}
 	_ driver.Validator       = validator{}
-
-	_ driver.NamedValueChecker = checker{}
 )
 
 // ExecContext implements driver.ExecerContext.
@@ -59,9 +56,6 @@ func (r resetter) ResetSession(ctx context.Context) error { return r.c.resetSess
 // IsValid implements driver.Validator.
 func (v validator) IsValid() bool { return v.c.raw.(driver.Validator).IsValid() }
 
-// CheckNamedValue implements driver.NamedValueChecker.
-func (k checker) CheckNamedValue(nv *driver.NamedValue) error { return k.c.checkNamedValue(nv) }
-
 //go:generate go run ./internal/shapes
 
 // shaped returns c with the optional interfaces that the raw connection has. A
@@ -87,9 +81,6 @@ func (c *conn) shaped() driver.Conn {
 	}
 	if _, ok := c.raw.(driver.Validator); ok {
 		shape += 3 * 3 * 2
-	}
-	if c.checker != nil {
-		shape += 3 * 3 * 2 * 2
 	}
 	return c.withShape(shape)
 }

@@ -59,7 +59,7 @@ var scripts = []script{
 			{sql.Named("1", 1), 2},
 			{nil, 2}, // NOT NULL
 			{1, nil}, // NULL
-			{1 << 40, 1},
+			{int64(1 << 40), 1},
 			{1, int64(1) << 40}, // overflows
 			{valuer{int64(5)}, valuer{nil}},
 			{valuer{coin(5)}, 1},
@@ -343,7 +343,7 @@ var scripts = []script{
 		twice()
 		w.fault(fakedb.Fault{Err: driver.ErrSkip}, append(stmtExecMethods, stmtQueryMethods...)...)
 		twice()
-		for _, args := range [][]any{{}, {1, 2}, {sql.Named("a", 1)}, {nil}, {1 << 40}, {refused{}}} { // refused on the way
+		for _, args := range [][]any{{}, {1, 2}, {sql.Named("a", 1)}, {nil}, {int64(1 << 40)}, {refused{}}} { // refused on the way
 			w.fault(skip, execMethods...)
 			w.exec(ctx, w.db, "INSERT ?", args...)
 			w.fault(skip, queryMethods...)
@@ -564,13 +564,16 @@ func faulty() (all []script) {
 	return all
 }
 
+// others are what connections have all of, or nothing.
+const others = fakedb.ConnPrepareContext | fakedb.ConnBeginTx | fakedb.Pinger | fakedb.ConnChecker
+
 // representative are shapes that differ in what matters most to a statement.
 var representative = []fakedb.Shape{
 	0,
 	fakedb.Modern,
 	fakedb.Execer | fakedb.Queryer | fakedb.ColumnConverter,
 	fakedb.ExecerContext | fakedb.Execer | fakedb.QueryerContext | fakedb.Queryer | fakedb.SessionResetter | fakedb.RowsNextResultSet | fakedb.ConnChecker,
-	fakedb.ExecerContext | fakedb.Queryer | fakedb.Validator | fakedb.StmtChecker | fakedb.ColumnConverter | fakedb.StmtExecContext,
+	fakedb.ExecerContext | fakedb.Queryer | others | fakedb.Validator | fakedb.StmtChecker | fakedb.ColumnConverter | fakedb.StmtExecContext,
 	fakedb.StmtChecker | fakedb.ConnBeginTx | fakedb.ConnPrepareContext | fakedb.StmtQueryContext | fakedb.DriverContext,
 }
 

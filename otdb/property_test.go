@@ -47,7 +47,8 @@ func TestProperties(t *testing.T) {
 func checkProperties(t *testing.T, seed uint64) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
-	shape := fakedb.Shape(random.Uint32())
+	shape := pick(random, fakedb.Conns) | pick(random, fakedb.Stmts) | pick(random, fakedb.Rows) |
+		fakedb.Shape(random.Uint32())&(fakedb.RowsColumnScanner|fakedb.DriverContext|fakedb.ConnectorCloser)
 	s := script{name: fmt.Sprintf("-property.seed=%d", seed), run: func(w *world) { randomScript(w, seed) }}
 
 	reader := sdkmetric.NewManualReader()
@@ -215,7 +216,7 @@ func randomScript(w *world, seed uint64) {
 var randomErrors = []error{errDriver, errBad, driver.ErrBadConn, driver.ErrSkip, io.EOF, context.Canceled, listError{"a"}}
 
 var randomArguments = [][]any{
-	{}, {1}, {1}, {1}, {nil}, {1 << 40}, {coin(1)}, {dropped{}, 1}, {refused{}}, {sql.Named("a", 1)}, {"text"}, {1, 2},
+	{}, {1}, {1}, {1}, {nil}, {int64(1 << 40)}, {coin(1)}, {dropped{}, 1}, {refused{}}, {sql.Named("a", 1)}, {"text"}, {1, 2},
 }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }

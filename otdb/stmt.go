@@ -101,7 +101,7 @@ func (s *stmt) CheckNamedValue(nv *driver.NamedValue) (err error) {
 	err = instrument.ErrNotReturned
 	defer s.endUnreturned(&err)
 	if s.checker == nil {
-		return s.conn.checkNamedValue(nv)
+		return s.conn.CheckNamedValue(nv)
 	}
 	return s.checker.CheckNamedValue(nv)
 }

@@ -63,28 +63,44 @@ func has(v any) Shape {
 	return s
 }
 
-// TestShapes checks that every combination has exactly what it is named for.
+// TestShapes checks that every shape has exactly what it is named for, and that
+// there are those that matter.
 func TestShapes(t *testing.T) {
-	if len(connShapes) != 1024 || len(stmtShapes) != 16 || len(rowsShapes) != 64 {
-		t.Fatalf("%d, %d and %d combinations", len(connShapes), len(stmtShapes), len(rowsShapes))
-	}
-	for i := range connShapes {
-		db := &DB{Shape: Shape(i)}
-		if got := has(newConn(db)); got != db.Shape {
-			t.Errorf("a connection has %v, want %v", got, db.Shape)
+	for _, shape := range Conns {
+		if got := has(newConn(&DB{Shape: shape})); got != shape {
+			t.Errorf("a connection has %v, want %v", got, shape)
 		}
 	}
-	for i := range stmtShapes {
-		db := &DB{Shape: StmtExecContext * Shape(i)}
-		if got := has((&stmt{db: db}).shaped()); got != db.Shape {
-			t.Errorf("a statement has %v, want %v", got, db.Shape)
+	for _, shape := range Stmts {
+		if got := has((&stmt{db: &DB{Shape: shape}}).shaped()); got != shape {
+			t.Errorf("a statement has %v, want %v", got, shape)
 		}
 	}
-	for i := range rowsShapes {
-		db := &DB{Shape: RowsNextResultSet * Shape(i)}
-		if got := has((&rows{db: db}).shaped()); got != db.Shape {
-			t.Errorf("rows have %v, want %v", got, db.Shape)
+	for _, shape := range Rows {
+		if got := has((&rows{db: &DB{Shape: shape}}).shaped()); got != shape {
+			t.Errorf("rows have %v, want %v", got, shape)
 		}
+	}
+	const others = ConnPrepareContext | ConnBeginTx | Pinger | ConnChecker
+	for calls := range ConnPrepareContext { // the bits below it
+		for _, shape := range []Shape{others, others | SessionResetter, others | Validator, others | SessionResetter | Validator} {
+			if connShapes[calls|shape] == nil {
+				t.Errorf("there is no connection of shape %v", calls|shape)
+			}
+		}
+	}
+	for i := range 10 {
+		if one := Shape(1) << i; one&others != 0 && (connShapes[one] == nil || connShapes[Modern&ConnShapes&^one] == nil) {
+			t.Errorf("there is no connection with %v alone, or without it", one)
+		}
+	}
+	for one := RowsNextResultSet; one < RowsColumnScanner; one <<= 1 {
+		if rowsShapes[one] == nil {
+			t.Errorf("there are no rows with %v alone", one)
+		}
+	}
+	if len(Stmts) != 16 {
+		t.Errorf("%d shapes of statements", len(Stmts))
 	}
 	for _, s := range []Shape{0, DriverContext, ConnectorCloser} {
 		db := &DB{Shape: s}

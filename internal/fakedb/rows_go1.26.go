@@ -4,4 +4,4 @@ package fakedb
 
 import "database/sql/driver"
 
-func (r *rows) shaped() driver.Rows { return rowsShapes[r.db.Shape&RowsShapes/RowsNextResultSet](r) }
+func (r *rows) shaped() driver.Rows { return rowsShapes[r.db.Shape&RowsShapes](r) }

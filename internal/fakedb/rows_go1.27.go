@@ -45,7 +45,7 @@ func (s columnScanner) ScanColumn(scanCtx driver.ScanContext, i int, dest any) e
 // besides the scanner are all there or not at all.
 func (r *rows) shaped() driver.Rows {
 	if !r.db.Shape.Has(RowsColumnScanner) {
-		return rowsShapes[r.db.Shape&RowsShapes/RowsNextResultSet](r)
+		return rowsShapes[r.db.Shape&RowsShapes](r)
 	}
 	if r.db.Shape.Has(RowsNextResultSet) {
 		return struct {

@@ -2,10 +2,13 @@ package fakedb
 
 import (
 	"database/sql/driver"
+	"maps"
+	"slices"
 	"strings"
 )
 
-// Shape is a set of optional interfaces of database/sql/driver.
+// Shape is a set of optional interfaces of database/sql/driver. Not every set has
+// a type: see Conns, Stmts and Rows. With another one a connection panics.
 type Shape uint32
 
 // The optional interfaces. The order is known to the generator.
@@ -87,5 +90,13 @@ type columnConverter interface {
 	driver.ColumnConverter //nolint:staticcheck // what legacy drivers have
 }
 
+// Conns, Stmts and Rows are the shapes that there are of connections, statements
+// and rows. A database has one of each.
+var (
+	Conns = slices.Sorted(maps.Keys(connShapes))
+	Stmts = slices.Sorted(maps.Keys(stmtShapes))
+	Rows  = slices.Sorted(maps.Keys(rowsShapes))
+)
+
 func (c *conn) shaped() driver.Conn { return connShapes[c.db.Shape&ConnShapes](c) }
-func (s *stmt) shaped() driver.Stmt { return stmtShapes[s.db.Shape&StmtShapes/StmtExecContext](s) }
+func (s *stmt) shaped() driver.Stmt { return stmtShapes[s.db.Shape&StmtShapes](s) }

@@ -18,7 +18,6 @@ var axes = [][]string{
 	{"", "queryer", "legacyQueryer"},
 	{"", "resetter"},
 	{"", "validator"},
-	{"", "checker"},
 }
 
 func main() {
