@@ -85,7 +85,7 @@ func (c *conn) statement(query string) *statement {
 // Close implements driver.Conn.
 func (c *conn) Close() error {
 	c.abandonSkipped()
-	return c.raw.Close()
+	return remember(nil, c.raw.Close())
 }
 
 // CheckNamedValue implements driver.NamedValueChecker: the raw connection's where
@@ -94,7 +94,7 @@ func (c *conn) CheckNamedValue(nv *driver.NamedValue) error {
 	if c.checker == nil {
 		return driver.ErrSkip
 	}
-	return c.checker.CheckNamedValue(nv)
+	return remember(nil, c.checker.CheckNamedValue(nv))
 }
 
 // Ping implements driver.Pinger.
@@ -104,9 +104,9 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 		return nil // as database/sql takes it
 	}
 	if c.db.cfg.operations&OperationPing == 0 {
-		return pinger.Ping(ctx)
+		return rememberIn(ctx, pinger.Ping(ctx))
 	}
-	call := &lifecycleContext{Context: ctx}
+	call := &lifecycleContext{Context: ctx, op: operation{ctx: ctx}}
 	err = instrument.ErrNotReturned
 	defer func() { call.op.end(&outcome{err: err}) }()
 	return c.lifecycle.Ping(call)
@@ -117,9 +117,9 @@ func (c *conn) resetSession(ctx context.Context) (err error) {
 	c.abandonSkipped()
 	c.tx = nil
 	if c.db.cfg.operations&OperationResetSession == 0 {
-		return c.raw.(driver.SessionResetter).ResetSession(ctx)
+		return rememberIn(ctx, c.raw.(driver.SessionResetter).ResetSession(ctx))
 	}
-	call := &lifecycleContext{Context: ctx}
+	call := &lifecycleContext{Context: ctx, op: operation{ctx: ctx}}
 	err = instrument.ErrNotReturned
 	defer func() { call.op.end(&outcome{err: err}) }()
 	return c.lifecycle.ResetSession(call)
@@ -148,7 +148,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 
 // beginTx is the operation of a BEGIN.
 func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.Tx, error)) (_ driver.Tx, err error) {
-	var op operation
+	op := operation{ctx: ctx}
 	callCtx := ctx
 	if k := c.db.begin; k != nil {
 		callCtx = op.begin(ctx, k, nil, k.startOptions)
@@ -201,7 +201,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 // prepareWith is the operation of a PREPARE.
 func (c *conn) prepareWith(ctx context.Context, query string, prepare func(context.Context, string) (driver.Stmt, error)) (_ driver.Stmt, err error) {
 	st := c.statement(query)
-	var op operation
+	op := operation{ctx: ctx}
 	callCtx := ctx
 	if c.db.prepare != nil {
 		callCtx = op.begin(ctx, c.db.prepare, st, st.prepareSpan)
@@ -260,7 +260,7 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 	} else {
 		res, err = c.execer.Exec(text, values)
 	}
-	return res, err
+	return rememberingResult(op.ledger, res), err
 }
 
 // queryContext is QueryContext where raw has that or its legacy form.

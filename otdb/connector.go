@@ -47,7 +47,7 @@ func (c *connector) another() *connector {
 
 // Connect implements driver.Connector.
 func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
-	call := &lifecycleContext{Context: ctx}
+	call := &lifecycleContext{Context: ctx, op: operation{ctx: ctx}}
 	err = instrument.ErrNotReturned
 	defer func() { call.op.end(&outcome{err: err}) }()
 	conn, err := c.lifecycle.Connect(call)
@@ -72,7 +72,7 @@ func (c *connector) Close() error {
 		instrument.Handle(f())
 	}
 	if closer, ok := c.raw.(io.Closer); ok {
-		return closer.Close()
+		return remember(nil, closer.Close())
 	}
 	return nil
 }

@@ -105,7 +105,11 @@ func (db *database) filter(ctx context.Context, info SpanInfo) (traced bool) {
 // begun. Neither span nor meter may fail the application, whose statement has been
 // executed, nor keep the other from its part.
 func (o *operation) end(out *outcome) {
-	out.classify(o.ledger)
+	l := o.ledger
+	if o.operationKind == nil && out.err != nil && o.ctx != nil { // not begun
+		l = ledger.FromContext(o.ctx)
+	}
+	out.classify(l)
 	if o.operationKind != nil {
 		guarded("the span", func() { o.endSpan(out) })
 		guarded("the meter", func() { o.measure(out) })

@@ -27,6 +27,8 @@ type rows struct {
 
 	// What ends the rows, for a task: the contexts of the query and its transaction.
 	done, txDone <-chan struct{}
+
+	ledger *ledger.Ledger // of the task, for what the driver says after the end
 }
 
 var (
@@ -118,7 +120,7 @@ func (q *query) open(raw driver.Rows) driver.Rows {
 		q.start(now-op.elapsed(now), now)
 	}
 	_, further := raw.(driver.RowsNextResultSet)
-	r := &rows{raw: raw, query: q, single: !further}
+	r := &rows{raw: raw, query: q, single: !further, ledger: op.ledger}
 	if op.ledger != nil {
 		r.done = op.ctx.Done()
 		if q.tx != nil {
@@ -146,7 +148,7 @@ func (r *rows) Columns() (columns []string) {
 func (r *rows) Next(dest []driver.Value) error {
 	q := r.query
 	if q == nil {
-		return r.raw.Next(dest)
+		return remember(r.ledger, r.raw.Next(dest))
 	}
 	q.enter()
 	if err := r.raw.Next(dest); err != nil {
@@ -230,7 +232,7 @@ func (r *rows) NextResultSet() (err error) {
 	next := r.raw.(driver.RowsNextResultSet)
 	q := r.query
 	if q == nil {
-		return next.NextResultSet()
+		return remember(r.ledger, next.NextResultSet())
 	}
 	q.begin()
 	err = instrument.ErrNotReturned
@@ -259,7 +261,7 @@ func (q *query) begin() {
 func (r *rows) Close() (err error) {
 	q := r.query
 	if q == nil || r.ended.Load() {
-		return r.raw.Close()
+		return remember(r.ledger, r.raw.Close())
 	}
 	done := q.op.ctx.Err()
 	if done == nil && q.tx != nil {
@@ -269,6 +271,7 @@ func (r *rows) Close() (err error) {
 	err = instrument.ErrNotReturned
 	defer func() {
 		if done != nil && err != instrument.ErrNotReturned { //nolint:errorlint // the mark itself
+			_ = remember(r.ledger, err)
 			r.end(done)
 		} else {
 			r.end(err)

@@ -65,7 +65,7 @@ func (s *stmt) Close() error {
 		s.skipped = nil
 		sk.abandon()
 	}
-	return s.raw.Close()
+	return remember(nil, s.raw.Close())
 }
 
 // NumInput implements driver.Stmt.
@@ -103,7 +103,7 @@ func (s *stmt) CheckNamedValue(nv *driver.NamedValue) (err error) {
 	if s.checker == nil {
 		return s.conn.CheckNamedValue(nv)
 	}
-	return s.checker.CheckNamedValue(nv)
+	return remember(nil, s.checker.CheckNamedValue(nv))
 }
 
 // Exec implements driver.Stmt. database/sql calls ExecContext instead.
@@ -134,7 +134,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res d
 	} else {
 		res, err = s.raw.Exec(values) //nolint:staticcheck // see above
 	}
-	return res, err
+	return rememberingResult(op.ledger, res), err
 }
 
 // QueryContext implements driver.StmtQueryContext.

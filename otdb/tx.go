@@ -26,7 +26,7 @@ func (t *tx) Rollback() error { return t.end(t.conn.db.rollback, t.raw.Rollback)
 // end ends the transaction with f, which is the operation k unless that is nil.
 func (t *tx) end(k *operationKind, f func() error) (err error) {
 	t.conn.tx = nil
-	var op operation
+	op := operation{ctx: t.ctx}
 	if k != nil {
 		op.begin(t.ctx, k, nil, k.startOptions)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,6 +114,9 @@ func (t *task) panicked(v any) (p *errs.PanicError, flushUntil time.Time) {
 	if !ok {
 		p = &errs.PanicError{Value: v, Stack: errs.Stack()}
 	}
+	if err, ok := p.Value.(error); ok && raisedInDriver() {
+		errs.LookDriver(err, t.ledger.Said())
+	}
 	t.finish(&outcome{
 		result: panicked, err: p, errorType: panicType(p),
 		known: p, arrives: p, passing: within.panic(v) && passed(), flushUntil: flushUntil,
@@ -136,6 +140,23 @@ func passed() bool {
 				return true
 			}
 		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// raisedInDriver reports whether the panic that has been recovered comes from a call
+// of a driver: then otdb has a frame on the stack, until the panic is over.
+func raisedInDriver() bool {
+	pcs := make([]uintptr, 128)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for panicking := false; ; {
+		f, more := frames.Next()
+		if panicking && strings.Contains(f.Function, "taskspan/taskspan/otdb.") {
+			return true
+		}
+		panicking = panicking || f.Function == "runtime.gopanic"
 		if !more {
 			return false
 		}

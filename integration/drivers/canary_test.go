@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,6 +20,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/worker"
 )
@@ -258,35 +261,102 @@ func (c chattyConnector) Connect(context.Context) (driver.Conn, error) {
 	if strings.HasPrefix(string(c), "unreachable:") {
 		return nil, errors.New("cannot log in with \\" + string(c))
 	}
-	return chattyConn{}, nil
+	return chattyConn(c), nil
 }
 
 func (chattyConnector) Driver() driver.Driver { return chatty{} }
 
-type chattyConn struct{}
+type chattyConn string
 
-func (chattyConn) Prepare(query string) (driver.Stmt, error) {
+func (c chattyConn) Ping(context.Context) error {
+	if strings.HasPrefix(string(c), "unreachable by ping:") {
+		return errors.New("no answer from " + string(c))
+	}
+	return nil
+}
+
+func (c chattyConn) Prepare(query string) (driver.Stmt, error) {
+	if strings.HasPrefix(query, "KEEP") {
+		return chattyStmt(query), nil
+	}
 	return nil, errors.New("what is \"" + query + "\"\tmeant to be?")
 }
 
 func (chattyConn) QueryContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Rows, error) {
-	if secret, ok := strings.CutPrefix(query, "TABLE 'rows'"); ok {
-		return chattyRows(secret), nil
+	verb, secret, _ := strings.Cut(query, " '")
+	switch secret = strings.TrimSuffix(secret, "'"); verb {
+	case "TABLE":
+		return &chattyRows{next: errors.New("cannot read the row " + secret)}, nil
+	case "CLOSE":
+		return &chattyRows{next: io.EOF, close: errors.New("cannot give back the cursor of " + secret)}, nil
+	case "SHORT":
+		return nil, errors.New(secret)
+	case "FIELDS":
+		e := &chattyError{Code: 7, Row: &chattyRow{Values: []string{"plain", secret}, Names: map[string]any{"owner": chattyRow{Owner: "the owner " + secret}}}}
+		return nil, e
+	case "PANIC":
+		panic(errors.New("the driver panics because of " + secret))
 	}
 	return nil, driver.ErrSkip
 }
 
-type chattyRows string
+func (chattyConn) ExecContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Result, error) {
+	if secret, ok := strings.CutPrefix(query, "RESULT '"); ok {
+		return chattyResult(strings.TrimSuffix(secret, "'")), nil
+	}
+	return nil, driver.ErrSkip
+}
 
-func (chattyRows) Columns() []string { return []string{"a"} }
-
-func (r chattyRows) Next([]driver.Value) error { return errors.New("cannot read the row " + string(r)) }
-
-func (chattyRows) Close() error { return nil }
-
-func (chattyConn) Close() error { return nil }
+func (c chattyConn) Close() error {
+	if strings.HasPrefix(string(c), "unclosable:") {
+		return errors.New("the server keeps the session of " + string(c))
+	}
+	return nil
+}
 
 func (chattyConn) Begin() (driver.Tx, error) { return nil, errors.New("not supported") }
+
+type chattyRows struct{ next, close error }
+
+func (*chattyRows) Columns() []string { return []string{"a"} }
+
+func (r *chattyRows) Next([]driver.Value) error { return r.next }
+
+func (r *chattyRows) Close() error { return r.close }
+
+type chattyResult string
+
+func (r chattyResult) LastInsertId() (int64, error) {
+	return 0, errors.New("no key was made for " + string(r))
+}
+
+func (r chattyResult) RowsAffected() (int64, error) {
+	return 0, errors.New("nobody counted the rows of " + string(r))
+}
+
+type chattyStmt string
+
+func (chattyStmt) NumInput() int { return 0 }
+
+func (chattyStmt) Exec([]driver.Value) (driver.Result, error) { return driver.ResultNoRows, nil }
+
+func (chattyStmt) Query([]driver.Value) (driver.Rows, error) { return &chattyRows{next: io.EOF}, nil }
+
+func (s chattyStmt) Close() error { return errors.New("the server keeps the statement " + string(s)) }
+
+// chattyError has values in its fields, and in those of what they hold.
+type chattyError struct {
+	Code int
+	Row  *chattyRow
+}
+
+type chattyRow struct {
+	Owner  string
+	Values []string
+	Names  map[string]any
+}
+
+func (*chattyError) Error() string { return "a row is rejected" }
 
 func init() { sql.Register("chatty", chatty{}) }
 
@@ -308,6 +378,34 @@ var canaryForms = map[string]func(error) error{
 		text, _ := json.Marshal(map[string]string{"error": err.Error()})
 		return errors.New(string(text))
 	},
+	"quoted twice":      func(err error) error { return fmt.Errorf("load: %q", fmt.Sprintf("%q", err)) },
+	"in upper case":     func(err error) error { return errors.New("load: " + strings.ToUpper(err.Error())) },
+	"in lower case":     func(err error) error { return errors.New(strings.ToLower(err.Error()) + " when loading") },
+	"trimmed":           func(err error) error { return errors.New(strings.Trim(err.Error(), "\"'.) \n")) },
+	"with joined lines": func(err error) error { return errors.New(strings.Join(strings.Fields(err.Error()), " ")) },
+	"in hexadecimal":    func(err error) error { return fmt.Errorf("load: %x", err.Error()) },
+	"in spaced bytes":   func(err error) error { return fmt.Errorf("load: % X, %v", err.Error(), []byte(err.Error())) },
+	"without its prefix": func(err error) error {
+		return errors.New("load " + err.Error()[strings.LastIndex(err.Error(), ": ")+1:])
+	},
+	"without its first half": func(err error) error {
+		words := strings.Fields(err.Error())
+		return errors.New("load: " + strings.Join(words[max(0, len(words)/2-2):], " "))
+	},
+	"beside itself": func(err error) error { return fmt.Errorf("load: %s: %w", strings.ToUpper(err.Error()), err) },
+	"as a panic":    func(err error) error { panic(fmt.Errorf("load: %v", err)) },
+	"after many others": func(err error) error {
+		for i := range 1100 {
+			errs.LookDriver(fmt.Errorf("another driver said the text %d to another task", i), nil)
+		}
+		return fmt.Errorf("load: %v", err)
+	},
+	"field by field": func(err error) error {
+		if e, ok := err.(*chattyError); ok { //nolint:errorlint // the error itself
+			return fmt.Errorf("row %s of %v is rejected", e.Row.Values[1], e.Row.Names["owner"].(chattyRow).Owner)
+		}
+		return err
+	},
 }
 
 func init() {
@@ -325,6 +423,58 @@ func init() {
 		"a chatty driver's PREPARE, not traced": func(ctx context.Context, secret string) error {
 			return chattyQuery(ctx, "", "SELECT '"+secret+"'", otdb.WithOperations(unconnected))
 		},
+	}
+	chattyDB := func(ctx context.Context, dsn string, use func(db *sql.DB) error) error {
+		db, err := otdb.Open("chatty", dsn, canaryOptions...)
+		if err != nil {
+			return err
+		}
+		return errors.Join(use(db), db.Close())
+	}
+	calls["a chatty driver's ping"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "unreachable by ping:"+secret, func(db *sql.DB) error { return db.PingContext(ctx) })
+	}
+	calls["a chatty driver's session that ends"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "unclosable:"+secret, func(db *sql.DB) error { return queryAll(ctx, db, "CLOSE 'early'") })
+	}
+	calls["a chatty driver's rows, closed after the end"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "", func(db *sql.DB) error {
+			rows, err := db.QueryContext(ctx, "CLOSE '"+secret+"'")
+			if err != nil {
+				return err
+			}
+			rows.Next()
+			return errors.Join(rows.Err(), rows.Close())
+		})
+	}
+	calls["a chatty driver's error of a few letters"] = func(ctx context.Context, secret string) error {
+		return chattyQuery(ctx, "", "SHORT '"+secret+"'")
+	}
+	for name, method := range map[string]func(sql.Result) (int64, error){"key": sql.Result.LastInsertId, "count": sql.Result.RowsAffected} {
+		calls["a chatty driver's "+name] = func(ctx context.Context, secret string) error {
+			return chattyDB(ctx, "", func(db *sql.DB) error {
+				res, err := db.ExecContext(ctx, "RESULT '"+secret+"'")
+				if err == nil {
+					_, err = method(res)
+				}
+				return err
+			})
+		}
+	}
+	calls["a chatty driver's statement that is closed"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "", func(db *sql.DB) error {
+			stmt, err := db.PrepareContext(ctx, "KEEP '"+secret+"'")
+			if err != nil {
+				return err
+			}
+			return stmt.Close()
+		})
+	}
+	canaryCalls["a chatty driver's fields"] = func(ctx context.Context, _ *sql.DB, secret string) error {
+		return chattyQuery(ctx, "", "FIELDS '"+secret+"'")
+	}
+	canaryCalls["a chatty driver's panic"] = func(ctx context.Context, _ *sql.DB, secret string) error {
+		return chattyQuery(ctx, "", "PANIC '"+secret+"'")
 	}
 	for name, call := range calls {
 		canaryCalls[name] = func(ctx context.Context, _ *sql.DB, secret string) error {
@@ -411,8 +561,9 @@ func TestCanaries(t *testing.T) {
 
 	var secrets []string
 	once := func(name string, run func(ctx context.Context, secret string) error) {
-		// Hexadecimal, so that it is well-formed in x'…' too.
-		secret := fmt.Sprintf("cafe%04dbabe", len(secrets))
+		// Hexadecimal, so that it is well-formed in x'…' too, and without a digit, by
+		// which it would be known as a value.
+		secret := "cafe" + strings.Map(func(r rune) rune { return r - '0' + 'a' }, strconv.FormatInt(int64(len(secrets)+6*6*6*6), 6)) + "babe"
 		secrets = append(secrets, secret)
 		in := inCanaryTask{Batch: 1, Password: secret}
 		in.Nested.Token = secret

@@ -1,0 +1,75 @@
+package otdb
+
+import (
+	"context"
+	"database/sql/driver"
+	"io"
+	"reflect"
+	"sync"
+
+	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+// remember has the task of l remember what the driver said in err, the error of a call
+// that is no operation, and returns err. Without a task the process remembers it.
+func remember(l *ledger.Ledger, err error) error {
+	if err != nil && err != driver.ErrSkip && err != io.EOF { //nolint:errorlint // what drivers return as they are
+		errs.LookDriver(err, l.Said())
+	}
+	return err
+}
+
+// rememberIn is remember for the task in ctx.
+func rememberIn(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return remember(ledger.FromContext(ctx), err)
+}
+
+// result is the result of an exec, whose methods may fail.
+type result struct {
+	driver.Result
+	ledger *ledger.Ledger
+}
+
+// LastInsertId implements driver.Result.
+func (r *result) LastInsertId() (int64, error) {
+	id, err := r.Result.LastInsertId()
+	return id, remember(r.ledger, err)
+}
+
+// RowsAffected implements driver.Result.
+func (r *result) RowsAffected() (int64, error) {
+	n, err := r.Result.RowsAffected()
+	return n, remember(r.ledger, err)
+}
+
+// rememberingResult returns res with methods whose errors are remembered. It is res
+// itself if it cannot fail with a value, or if somebody can tell the difference: a
+// program that calls the driver by itself may look for a type, or for other methods.
+func rememberingResult(l *ledger.Ledger, res driver.Result) driver.Result {
+	switch res.(type) {
+	case nil, driver.RowsAffected:
+		return res
+	}
+	t := reflect.TypeOf(res)
+	wrap, known := wrapsResult.Load(t)
+	if !known {
+		base := t
+		if t.Kind() == reflect.Pointer {
+			base = t.Elem()
+		}
+		name := base.Name()
+		wrap = res != driver.ResultNoRows && t.NumMethod() == reflect.TypeFor[driver.Result]().NumMethod() &&
+			name != "" && (name[0] < 'A' || name[0] > 'Z')
+		wrapsResult.Store(t, wrap)
+	}
+	if !wrap.(bool) {
+		return res
+	}
+	return &result{res, l}
+}
+
+var wrapsResult sync.Map // reflect.Type → bool
