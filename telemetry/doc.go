@@ -45,6 +45,22 @@
 //	_CERTIFICATE, …, and the same for one signal, as in OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 //	OTEL_BSP_*, OTEL_BLRP_*, OTEL_METRIC_EXPORT_INTERVAL, OTEL_METRIC_EXPORT_TIMEOUT
 //	OTEL_SPAN_*_LIMIT, OTEL_ATTRIBUTE_*_LIMIT, OTEL_METRICS_EXEMPLAR_FILTER, OTEL_METRICS_PRODUCERS
+//	OTEL_GO_X_CARDINALITY_LIMIT
+//
+// A value that the SDK cannot take does not stop the program. [Start] returns an error that names the variable,
+// the value (headers and endpoints excepted, which may hold credentials), and what is used in its place:
+//
+//	number out of range, or none    the default: 2048 for OTEL_BSP_MAX_QUEUE_SIZE=-1
+//	OTEL_TRACES_SAMPLER, other enumerations, true and false    the default
+//	OTEL_EXPORTER_OTLP_HEADERS      the elements of the form key=value
+//	OTEL_EXPORTER_OTLP_ENDPOINT     nothing: the signal is not exported there
+//	OTEL_*_EXPORTER                 the other exporters of the list
+//	OTEL_PROPAGATORS                tracecontext,baggage
+//	OTEL_CONFIG_FILE                the other variables: the file is not read
+//	OTEL_METRICS_PRODUCERS          none and prometheus are known, for otlp and console
+//
+// Errors of OpenTelemetry itself, such as a failed export, are logged by slog's default logger, unless the program
+// has set a handler for them with otel.SetErrorHandler.
 //
 // See https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/.
 //

@@ -3,10 +3,12 @@ package telemetry
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
@@ -23,6 +25,12 @@ const (
 	envPrometheusPort = "OTEL_EXPORTER_PROMETHEUS_PORT"
 	envOTLPEndpoint   = "OTEL_EXPORTER_OTLP_ENDPOINT"
 	envOTLPProtocol   = "OTEL_EXPORTER_OTLP_PROTOCOL"
+
+	envBSPScheduleDelay = "OTEL_BSP_SCHEDULE_DELAY"
+	envBSPExportTimeout = "OTEL_BSP_EXPORT_TIMEOUT"
+	envBSPMaxQueueSize  = "OTEL_BSP_MAX_QUEUE_SIZE"
+	envBSPMaxBatchSize  = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+	envCardinalityLimit = "OTEL_GO_X_CARDINALITY_LIMIT"
 )
 
 // What the specification says the Prometheus exporter listens on.
@@ -127,17 +135,16 @@ func (s signal) errorf(format string, args ...any) error {
 	return fmt.Errorf("telemetry: %s=%q: %w", s.exporterVar(), os.Getenv(s.exporterVar()), fmt.Errorf(format, args...))
 }
 
-// otlpProtocol returns the protocol of the signal's OTLP exporter. It refuses what the exporters would
-// misunderstand: other protocols, and endpoints that are no URL. These exporters take "collector:4318" for
-// an empty host, and "127.0.0.1:4318" for no endpoint at all.
+// otlpProtocol returns the protocol of the signal's OTLP exporter; what is unknown is reported elsewhere, and
+// means the default. It refuses endpoints that are no URL: the exporters take "collector:4318" for an empty
+// host, and "127.0.0.1:4318" for no endpoint at all.
 func (s signal) otlpProtocol() (string, error) {
 	protocol := protocolHTTP
 	for _, v := range s.otlpVars(envOTLPProtocol) {
 		if value := getenv(v); value != "" {
-			if value != protocolGRPC && value != protocolHTTP {
-				return "", fmt.Errorf("telemetry: %s=%q: unknown protocol (known: %s, %s)", v, value, protocolGRPC, protocolHTTP)
+			if value == protocolGRPC {
+				protocol = value
 			}
-			protocol = value
 			break
 		}
 	}
@@ -164,7 +171,8 @@ func usableEndpoint(endpoint, protocol string) bool {
 	return protocol == protocolGRPC || (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }
 
-// prometheusAddr returns where to serve metrics, given the address that the program asked for.
+// prometheusAddr returns where to serve metrics, given the address that the program asked for. Beside an error it
+// returns what is used instead, if there is anything.
 func prometheusAddr(programs string) (string, error) {
 	host, port := defaultPrometheusHost, defaultPrometheusPort
 	if programs != "" {
@@ -176,10 +184,15 @@ func prometheusAddr(programs string) (string, error) {
 	if v := getenv(envPrometheusHost); v != "" {
 		host = strings.TrimSuffix(strings.TrimPrefix(v, "["), "]")
 	}
+	var err error
 	if v := getenv(envPrometheusPort); v != "" {
-		port = v
+		if n, parseErr := strconv.Atoi(v); parseErr == nil && n >= 0 && n <= math.MaxUint16 {
+			port = v
+		} else {
+			err = fmt.Errorf("telemetry: %s=%q: not a whole number from 0 to 65535; using %s", envPrometheusPort, v, port)
+		}
 	}
-	return net.JoinHostPort(host, port), nil
+	return net.JoinHostPort(host, port), err
 }
 
 // withoutAddr strips the address from an error about it, for messages that name it themselves.

@@ -46,7 +46,7 @@ func ExampleStart_mistake() {
 	_, err := telemetry.Start(context.Background())
 	fmt.Println(err)
 	// Output:
-	// telemetry: OTEL_TRACES_EXPORTER="otpl": unknown exporter or metrics producer (known: console, none, otlp, tree, and what is registered with autoexport)
+	// telemetry: OTEL_TRACES_EXPORTER="otpl": unknown exporter or metrics producer (known: console, none, otlp, tree, and what is registered with autoexport); nothing is exported
 }
 
 // A program that has an HTTP server of its own serves metrics there.

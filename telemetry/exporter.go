@@ -2,11 +2,12 @@ package telemetry
 
 import (
 	"context"
-	"errors"
-	"os"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	prometheusbridge "go.opentelemetry.io/contrib/bridges/prometheus"
 	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp"
@@ -24,14 +25,14 @@ import (
 
 // maker makes the exporters of one signal.
 //
-// autoexport makes the one exporter that a variable names, and knows those that programs have
-// registered with it, but takes no lists. The elements of a list are therefore made here.
+// autoexport knows those that programs have registered with it. It takes no lists, and makes exporters that
+// misread variables, so the others are made here.
 type maker[T any] struct {
 	signal  signal
 	auto    func(context.Context) (T, error)
 	console func() (T, error)
-	http    func(context.Context) (T, error)
-	grpc    func(context.Context) (T, error)
+	http    func(context.Context, otlp) (T, error)
+	grpc    func(context.Context, otlp) (T, error)
 }
 
 var spanExporters = maker[sdktrace.SpanExporter]{
@@ -40,8 +41,13 @@ var spanExporters = maker[sdktrace.SpanExporter]{
 	console: func() (sdktrace.SpanExporter, error) {
 		return stdouttrace.New()
 	},
-	http: func(ctx context.Context) (sdktrace.SpanExporter, error) { return otlptracehttp.New(ctx) },
-	grpc: func(ctx context.Context) (sdktrace.SpanExporter, error) { return otlptracegrpc.New(ctx) },
+	http: func(ctx context.Context, o otlp) (sdktrace.SpanExporter, error) {
+		return otlptracehttp.New(ctx, options(o, otlptracehttp.WithTimeout, otlptracehttp.WithHeaders, otlptracehttp.WithInsecure(),
+			otlptracehttp.WithCompression(otlptracehttp.NoCompression))...)
+	},
+	grpc: func(ctx context.Context, o otlp) (sdktrace.SpanExporter, error) {
+		return otlptracegrpc.New(ctx, options(o, otlptracegrpc.WithTimeout, otlptracegrpc.WithHeaders, otlptracegrpc.WithInsecure())...)
+	},
 }
 
 var logExporters = maker[sdklog.Exporter]{
@@ -50,8 +56,13 @@ var logExporters = maker[sdklog.Exporter]{
 	console: func() (sdklog.Exporter, error) {
 		return stdoutlog.New()
 	},
-	http: func(ctx context.Context) (sdklog.Exporter, error) { return otlploghttp.New(ctx) },
-	grpc: func(ctx context.Context) (sdklog.Exporter, error) { return otlploggrpc.New(ctx) },
+	http: func(ctx context.Context, o otlp) (sdklog.Exporter, error) {
+		return otlploghttp.New(ctx, options(o, otlploghttp.WithTimeout, otlploghttp.WithHeaders, otlploghttp.WithInsecure(),
+			otlploghttp.WithCompression(otlploghttp.NoCompression))...)
+	},
+	grpc: func(ctx context.Context, o otlp) (sdklog.Exporter, error) {
+		return otlploggrpc.New(ctx, options(o, otlploggrpc.WithTimeout, otlploggrpc.WithHeaders, otlploggrpc.WithInsecure())...)
+	},
 }
 
 var metricReaders = maker[sdkmetric.Reader]{
@@ -60,8 +71,32 @@ var metricReaders = maker[sdkmetric.Reader]{
 	console: func() (sdkmetric.Reader, error) {
 		return periodic(stdoutmetric.New())
 	},
-	http: func(ctx context.Context) (sdkmetric.Reader, error) { return periodic(otlpmetrichttp.New(ctx)) },
-	grpc: func(ctx context.Context) (sdkmetric.Reader, error) { return periodic(otlpmetricgrpc.New(ctx)) },
+	http: func(ctx context.Context, o otlp) (sdkmetric.Reader, error) {
+		return periodic(otlpmetrichttp.New(ctx, options(o, otlpmetrichttp.WithTimeout, otlpmetrichttp.WithHeaders, otlpmetrichttp.WithInsecure(),
+			otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression))...))
+	},
+	grpc: func(ctx context.Context, o otlp) (sdkmetric.Reader, error) {
+		return periodic(otlpmetricgrpc.New(ctx, options(o, otlpmetricgrpc.WithTimeout, otlpmetricgrpc.WithHeaders, otlpmetricgrpc.WithInsecure())...))
+	},
+}
+
+// options turns the settings into those of an exporter. Those for gRPC compress nothing of themselves where the
+// variable is no good.
+func options[O any](o otlp, timeout func(time.Duration) O, headers func(map[string]string) O, insecure O, uncompressed ...O) []O {
+	var opts []O
+	if o.timeout != nil {
+		opts = append(opts, timeout(*o.timeout))
+	}
+	if o.headers != nil {
+		opts = append(opts, headers(o.headers))
+	}
+	if o.insecure {
+		opts = append(opts, insecure)
+	}
+	if o.compression {
+		opts = append(opts, uncompressed...)
+	}
+	return opts
 }
 
 // periodic wraps what a metric exporter's constructor returned.
@@ -69,49 +104,64 @@ func periodic[E sdkmetric.Exporter](exporter E, err error) (sdkmetric.Reader, er
 	if err != nil {
 		return nil, err
 	}
-	if getenv(envProducers) != "" {
-		return nil, errors.Join(
-			errors.New(envProducers+" is supported for a single exporter only, not in a list"),
-			exporter.Shutdown(context.Background()),
-		)
+	opts := []sdkmetric.PeriodicReaderOption{
+		sdkmetric.WithInterval(millis("OTEL_METRIC_EXPORT_INTERVAL")),
+		sdkmetric.WithTimeout(millis("OTEL_METRIC_EXPORT_TIMEOUT")),
 	}
-	return sdkmetric.NewPeriodicReader(exporter), nil
+	if slices.Contains(getenvList(envProducers), exporterPrometheus) {
+		opts = append(opts, sdkmetric.WithProducer(prometheusbridge.NewMetricProducer()))
+	}
+	return sdkmetric.NewPeriodicReader(exporter, opts...), nil
+}
+
+// checkProducers returns an error about producers of metrics that are not used. One that a program has registered
+// with autoexport is known there alone, and only an exporter of the program's can use it.
+func checkProducers(exporters []string, served bool) error {
+	for _, name := range getenvList(envProducers) {
+		switch {
+		case name == exporterNone:
+		case name != exporterPrometheus:
+			if !slices.ContainsFunc(exporters, func(e string) bool { return !slices.Contains(metricsSignal.known, e) }) {
+				return fmt.Errorf("telemetry: %s=%q: unknown producer %q (known: none, prometheus); it is left out", envProducers, getenv(envProducers), name)
+			}
+		case served:
+			return fmt.Errorf("telemetry: %s=%q: what is served to Prometheus has no producers; "+
+				"the program's own metrics are served with telemetry.WithRegistry(prometheus.DefaultRegisterer)", envProducers, getenv(envProducers))
+		}
+	}
+	return nil
 }
 
 // make makes the exporter of that name.
 func (m maker[T]) make(ctx context.Context, name string) (T, error) {
-	var zero T
-	protocol := ""
-	if name == exporterOTLP {
-		var err error
-		if protocol, err = m.signal.otlpProtocol(); err != nil {
-			return zero, err
-		}
-	}
-
 	var made T
 	var err error
-	value := os.Getenv(m.signal.exporterVar())
 	switch {
-	case value == "" || value == name:
-		made, err = m.auto(ctx)
-	case protocol == protocolGRPC:
-		made, err = m.grpc(ctx)
-	case protocol == protocolHTTP:
-		made, err = m.http(ctx)
-	case name == exporterConsole:
-		made, err = m.console()
-	default:
-		return zero, m.signal.errorf("%q cannot be used in a list (known: %s)", name, m.signal.knownText())
-	}
-	switch {
-	case err == nil:
+	case name == exporterOTLP:
+		protocol, err := m.signal.otlpProtocol()
+		if err != nil {
+			return made, err
+		}
+		construct := m.http
+		if protocol == protocolGRPC {
+			construct = m.grpc
+		}
+		if made, err = construct(ctx, m.signal.otlpSettings()); err != nil {
+			return made, m.signal.errorf("%w", err)
+		}
 		return made, nil
-	case slices.Contains(m.signal.known, name):
-		return zero, m.signal.errorf("%w", err)
-	default:
-		return zero, m.signal.errorf("%w (known: %s, and what is registered with autoexport)", err, m.signal.knownText())
+	case name == exporterConsole:
+		if made, err = m.console(); err != nil {
+			return made, m.signal.errorf("%w", err)
+		}
+		return made, nil
+	case getenv(m.signal.exporterVar()) != name:
+		return made, m.signal.errorf("%q cannot be used in a list (known: %s); it is left out", name, m.signal.knownText())
 	}
+	if made, err = m.auto(ctx); err != nil {
+		return made, m.signal.errorf("%w (known: %s, and what is registered with autoexport); nothing is exported", err, m.signal.knownText())
+	}
+	return made, nil
 }
 
 func (s signal) knownText() string { return strings.Join(s.known, ", ") }

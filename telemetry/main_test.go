@@ -45,23 +45,26 @@ func start(t *testing.T, env map[string]string, opts ...Option) (*Telemetry, err
 	return tel, err
 }
 
-// variables are all those that tests set, or that could disturb them.
-var variables = []string{
-	envSDKDisabled, envPropagators, envProducers, envPrometheusHost, envPrometheusPort,
-	"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER",
+// texts are variables for which any text is good, or which are checked where they are used.
+var texts = []string{
+	"OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER", envPropagators, envProducers,
+	"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", envPrometheusHost, envPrometheusPort,
 	envOTLPEndpoint, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-	envOTLPProtocol, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL",
-	"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "COLUMNS",
 }
 
+// setEnv sets the variables in env, and no other that could disturb a test.
 func setEnv(t *testing.T, env map[string]string) {
 	t.Helper()
+	names := append(slices.Clone(texts), "COLUMNS")
 	for _, v := range variables {
-		t.Setenv(v, env[v])
+		names = append(names, v.name)
 	}
-	for v := range env {
-		if !slices.Contains(variables, v) {
-			t.Fatalf("%s is not among the variables", v)
+	for _, name := range names {
+		t.Setenv(name, env[name])
+	}
+	for name := range env {
+		if !slices.Contains(names, name) {
+			t.Fatalf("%s is not among the variables", name)
 		}
 	}
 }

@@ -43,7 +43,7 @@ const defaultCardinalityLimit = 20_000
 
 // newConfig is where every default is set.
 func newConfig(opts []Option) *config {
-	c := &config{treeOutput: os.Stderr, limit: defaultCardinalityLimit}
+	c := &config{treeOutput: os.Stderr, limit: integer(envCardinalityLimit)}
 	for _, opt := range opts {
 		if opt != nil {
 			opt.apply(c)
@@ -127,8 +127,8 @@ func WithRegistry(reg prometheus.Registerer) Option {
 	})
 }
 
-// WithCardinalityLimit sets how many series an instrument can have, as metrics.WithCardinalityLimit does. The
-// default is 20,000; 0 and less lift the limit.
+// WithCardinalityLimit sets how many series an instrument can have, as metrics.WithCardinalityLimit does. By
+// default it is OTEL_GO_X_CARDINALITY_LIMIT, or 20,000; 0 and less lift the limit.
 func WithCardinalityLimit(n int) Option {
 	return optionFunc(func(c *config) { c.limit = n })
 }

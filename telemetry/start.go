@@ -39,7 +39,11 @@ import (
 // A signal for which nothing asks is left alone: its global provider stays what it was, usually one that
 // does nothing. The propagator is always set.
 func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
+	handleErrors()
 	s := &setup{config: newConfig(opts), telemetry: &Telemetry{}}
+	for _, err := range checkVariables() {
+		s.report(err)
+	}
 	propagator, err := propagatorFromEnv()
 	s.report(err)
 	if sdkDisabled() {
@@ -131,15 +135,17 @@ func (s *setup) prepareMetrics(ctx context.Context) {
 			s.readers = append(s.readers, r)
 		}
 	}
+	s.report(checkProducers(names, serve))
 	s.prometheus = serve || c.registry != nil || c.prometheus
 	if !serve {
 		return
 	}
 	addr, err := prometheusAddr(c.metricsAddr)
-	if err == nil {
-		s.listener, err = listen(ctx, addr)
-	}
 	s.report(err)
+	if addr != "" {
+		s.listener, err = listen(ctx, addr)
+		s.report(err)
+	}
 }
 
 // startMetrics makes one MeterProvider for all readers.
@@ -182,7 +188,7 @@ func (s *setup) startTraces() {
 		processors = append(processors, tree.New(s.config.treeOutput))
 	}
 	for _, e := range s.spanExporters {
-		processors = append(processors, sdktrace.NewBatchSpanProcessor(e))
+		processors = append(processors, NewSpanProcessor(e))
 	}
 	if len(processors) == 0 {
 		return
@@ -213,7 +219,11 @@ func (s *setup) startTraces() {
 func (s *setup) startLogs() {
 	processors := s.config.logProcessors
 	for _, e := range s.logExporters {
-		processors = append(processors, sdklog.NewBatchProcessor(e))
+		processors = append(processors, sdklog.NewBatchProcessor(e,
+			sdklog.WithMaxQueueSize(integer("OTEL_BLRP_MAX_QUEUE_SIZE")),
+			sdklog.WithExportMaxBatchSize(integer("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE")),
+			sdklog.WithExportInterval(millis("OTEL_BLRP_SCHEDULE_DELAY")),
+			sdklog.WithExportTimeout(millis("OTEL_BLRP_EXPORT_TIMEOUT"))))
 	}
 	if len(processors) == 0 {
 		return

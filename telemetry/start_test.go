@@ -218,26 +218,26 @@ func TestMistakes(t *testing.T) {
 		"unknown traces exporter": {
 			env: map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"},
 			want: `telemetry: OTEL_TRACES_EXPORTER="zipkin": unknown exporter or metrics producer ` +
-				`(known: console, none, otlp, tree, and what is registered with autoexport)`,
+				`(known: console, none, otlp, tree, and what is registered with autoexport); nothing is exported`,
 		},
 		"unknown traces exporter in a list": {
 			env:  map[string]string{"OTEL_TRACES_EXPORTER": "console, zipkin"},
-			want: `telemetry: OTEL_TRACES_EXPORTER="console, zipkin": "zipkin" cannot be used in a list (known: console, none, otlp, tree)`,
+			want: `telemetry: OTEL_TRACES_EXPORTER="console, zipkin": "zipkin" cannot be used in a list (known: console, none, otlp, tree); it is left out`,
 		},
 		"unknown metrics exporter": {
 			env: map[string]string{"OTEL_METRICS_EXPORTER": "statsd", "OTEL_TRACES_EXPORTER": "otlp"},
 			want: `telemetry: OTEL_METRICS_EXPORTER="statsd": unknown exporter or metrics producer ` +
-				`(known: console, none, otlp, prometheus, and what is registered with autoexport)`,
+				`(known: console, none, otlp, prometheus, and what is registered with autoexport); nothing is exported`,
 		},
 		"unknown logs exporter": {
 			env: map[string]string{"OTEL_LOGS_EXPORTER": "syslog", "OTEL_TRACES_EXPORTER": "console,otlp"},
 			want: `telemetry: OTEL_LOGS_EXPORTER="syslog": unknown exporter or metrics producer ` +
-				`(known: console, none, otlp, and what is registered with autoexport)`,
+				`(known: console, none, otlp, and what is registered with autoexport); nothing is exported`,
 		},
 		"tree for logs": {
 			env: map[string]string{"OTEL_LOGS_EXPORTER": "tree"},
 			want: `telemetry: OTEL_LOGS_EXPORTER="tree": unknown exporter or metrics producer ` +
-				`(known: console, none, otlp, and what is registered with autoexport)`,
+				`(known: console, none, otlp, and what is registered with autoexport); nothing is exported`,
 		},
 		"none and another": {
 			env:  map[string]string{"OTEL_TRACES_EXPORTER": "none,tree"},
@@ -253,13 +253,13 @@ func TestMistakes(t *testing.T) {
 		},
 		"unknown protocol": {
 			env:  map[string]string{"OTEL_TRACES_EXPORTER": "otlp", envOTLPProtocol: "http/json"},
-			want: `telemetry: OTEL_EXPORTER_OTLP_PROTOCOL="http/json": unknown protocol (known: grpc, http/protobuf)`,
+			want: `telemetry: OTEL_EXPORTER_OTLP_PROTOCOL="http/json": unknown (known: http/protobuf, grpc); using http/protobuf`,
 		},
 		"unknown protocol of a signal": {
 			env: map[string]string{
 				"OTEL_LOGS_EXPORTER": "otlp", envOTLPProtocol: "grpc", "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "udp",
 			},
-			want: `telemetry: OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="udp": unknown protocol (known: grpc, http/protobuf)`,
+			want: `telemetry: OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="udp": unknown (known: http/protobuf, grpc); using http/protobuf`,
 		},
 		"endpoint without scheme": {
 			env:  map[string]string{envOTLPEndpoint: "user:password@collector:4318"},
@@ -278,13 +278,14 @@ func TestMistakes(t *testing.T) {
 			want: `telemetry: OTEL_PROPAGATORS="tracecontext,b4": unknown propagator: b4 ` +
 				`(known: tracecontext, baggage, b3, b3multi, jaeger, xray, ottrace, none); using tracecontext,baggage`,
 		},
-		"producers in a list": {
-			env:  map[string]string{"OTEL_METRICS_EXPORTER": "otlp,console", envProducers: "prometheus"},
-			want: `telemetry: OTEL_METRICS_EXPORTER="otlp,console": OTEL_METRICS_PRODUCERS is supported for a single exporter only, not in a list`,
-		},
 		"unknown producer": {
 			env:  map[string]string{"OTEL_METRICS_EXPORTER": "otlp", envProducers: "x"},
-			want: `telemetry: OTEL_METRICS_EXPORTER="otlp": unknown exporter or metrics producer`,
+			want: `telemetry: OTEL_METRICS_PRODUCERS="x": unknown producer "x" (known: none, prometheus); it is left out`,
+		},
+		"producers for Prometheus": {
+			env: map[string]string{"OTEL_METRICS_EXPORTER": "prometheus", envPrometheusPort: "0", envProducers: "prometheus"},
+			want: `telemetry: OTEL_METRICS_PRODUCERS="prometheus": what is served to Prometheus has no producers; ` +
+				`the program's own metrics are served with telemetry.WithRegistry(prometheus.DefaultRegisterer)`,
 		},
 		"malformed address": {
 			opts: []Option{WithMetricsAddr("9464")},
@@ -296,8 +297,8 @@ func TestMistakes(t *testing.T) {
 		},
 		"port out of range, environment": {
 			env:  map[string]string{envPrometheusPort: "-1"},
-			opts: []Option{WithMetricsAddr("localhost:9464")},
-			want: `telemetry: serving metrics on localhost:-1: port -1 is not between 0 and 65535`,
+			opts: []Option{WithMetricsAddr("localhost:0")},
+			want: `telemetry: OTEL_EXPORTER_PROMETHEUS_PORT="-1": not a whole number from 0 to 65535; using 0`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -67,7 +67,8 @@ var imports = map[string]string{
 	"errors": "errors", "errs": "github.com/taskspan/taskspan/errs", "fmt": "fmt", "http": "net/http", "log": "log",
 	"metrics": "github.com/taskspan/taskspan/metrics", "os": "os", "otdb": "github.com/taskspan/taskspan/otdb",
 	"otel": "go.opentelemetry.io/otel", "propagation": "go.opentelemetry.io/otel/propagation",
-	"sdkmetric": "go.opentelemetry.io/otel/sdk/metric", "sdktrace": "go.opentelemetry.io/otel/sdk/trace",
+	"otlptracehttp": "go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
+	"sdkmetric":     "go.opentelemetry.io/otel/sdk/metric", "sdktrace": "go.opentelemetry.io/otel/sdk/trace",
 	"slog": "log/slog", "sql": "database/sql", "strings": "strings", "telemetry": "github.com/taskspan/taskspan/telemetry",
 	"time": "time", "trace": "go.opentelemetry.io/otel/trace", "worker": "github.com/taskspan/taskspan/worker",
 }
