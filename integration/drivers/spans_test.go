@@ -8,7 +8,7 @@ import (
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
-	"github.com/taskspan/taskspan/internal/oteltest"
+	"github.com/taskspan/taskspan/integration/internal/oteltest"
 	"github.com/taskspan/taskspan/otdb"
 )
 

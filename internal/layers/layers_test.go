@@ -62,7 +62,7 @@ type goPackage struct {
 }
 
 func TestModule(t *testing.T) {
-	packages, err := list(t)
+	packages, err := list(t, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,6 +72,34 @@ func TestModule(t *testing.T) {
 	for name := range layers {
 		if !slices.ContainsFunc(packages, func(p goPackage) bool { return p.ImportPath == module+"/"+name }) {
 			t.Errorf("%s has a layer, but is not in the module", name)
+		}
+	}
+}
+
+// TestPlanted shows that a breach of the rules in a file is found.
+func TestPlanted(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	planted, overlay := filepath.Join(dir, "planted.go"), filepath.Join(dir, "overlay.json")
+	files, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, "otdb", "planted.go"): planted}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := "package otdb\n\nimport (\n\t_ \"" + otelSDK + "/trace\"\n\t_ \"" + module + "/worker\"\n)\n"
+	if err := errors.Join(os.WriteFile(planted, []byte(source), 0o600), os.WriteFile(overlay, files, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	packages, err := list(t, overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := violations(packages)
+	for _, want := range []string{"otdb imports " + module + "/worker", "otdb reaches the SDK: " + otelSDK + "/trace"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("violations = %q, want %q among them", got, want)
 		}
 	}
 }
@@ -204,8 +232,9 @@ func covers(allowed, path string) bool {
 	return path == allowed || strings.HasPrefix(path, allowed+"/")
 }
 
-// TestNestedModules: a nested module that is released works with every version of
-// the root module that its users may have, so it uses nothing internal of it.
+// TestNestedModules: a nested module works with every version of the root module
+// that its users may have, so it uses nothing internal of it. Those that are never
+// released keep to it too: what they need is what users need.
 func TestNestedModules(t *testing.T) {
 	found, err := internalImports(os.DirFS("../.."))
 	if err != nil {
@@ -217,8 +246,6 @@ func TestNestedModules(t *testing.T) {
 	broken := fstest.MapFS{
 		"go.mod":             {},
 		"a.go":               {Data: []byte(`package a; import _ "` + module + `/internal/ledger"`)},
-		"bench/go.mod":       {},
-		"bench/a.go":         {Data: []byte(`package a; import _ "` + module + `/internal/ledger"`)},
 		"nested/go.mod":      {},
 		"nested/a.go":        {Data: []byte(`package a; import _ "` + module + `/errs"`)},
 		"nested/b/b_test.go": {Data: []byte(`package b; import _ "` + module + `/internal/ledger"`)},
@@ -230,14 +257,14 @@ func TestNestedModules(t *testing.T) {
 	}
 }
 
-// internalImports returns a line for each import of the root's internal packages in a released nested module.
+// internalImports returns a line for each import of the root's internal packages in a nested module.
 func internalImports(root fs.FS) ([]string, error) {
 	var found []string
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."), slices.Contains([]string{"bench", "examples", "integration"}, name):
+		case d.IsDir() && name != "." && strings.HasPrefix(d.Name(), "."):
 			return fs.SkipDir
 		case !strings.HasSuffix(name, ".go") || !nested(root, path.Dir(name)):
 			return nil
@@ -260,6 +287,41 @@ func internalImports(root fs.FS) ([]string, error) {
 	return found, err
 }
 
+// copies has the directories of nested modules with a copy of internal/oteltest.
+var copies = []string{"integration/internal/oteltest"}
+
+// TestCopies: there is one rig for the tests of all modules.
+func TestCopies(t *testing.T) {
+	const original = "../oteltest"
+	files, err := os.ReadDir(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range copies {
+		have, err := os.ReadDir(filepath.Join("../..", dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range have {
+			if _, err := os.Stat(filepath.Join(original, f.Name())); err != nil {
+				t.Errorf("%s has %s, which the original has not", dir, f.Name())
+			}
+		}
+		for _, f := range files {
+			if strings.HasSuffix(f.Name(), "_test.go") {
+				continue
+			}
+			want, err := os.ReadFile(filepath.Join(original, f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(filepath.Join("../..", dir, f.Name())); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s/%s is not that of internal/oteltest (%v): copy it", dir, f.Name(), err)
+			}
+		}
+	}
+}
+
 // nested reports whether the directory belongs to another module than the root's.
 func nested(root fs.FS, dir string) bool {
 	for ; dir != "."; dir = path.Dir(dir) {
@@ -271,7 +333,8 @@ func nested(root fs.FS, dir string) bool {
 }
 
 // list returns the packages of the module and their dependencies.
-func list(t *testing.T) ([]goPackage, error) {
+// The overlay, if there is one, is that of go list.
+func list(t *testing.T, overlay string) ([]goPackage, error) {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -280,7 +343,7 @@ func list(t *testing.T) ([]goPackage, error) {
 	if err := touch(root); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Standard,Imports,TestImports,XTestImports,Deps", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-overlay="+overlay, "-deps", "-json=ImportPath,Standard,Imports,TestImports,XTestImports,Deps", "./...")
 	cmd.Dir = root
 	cmd.Env = append(cmd.Environ(), "GOWORK=off")
 	var stderr bytes.Buffer
