@@ -85,8 +85,8 @@ func (r *Runner) Drain(ctx context.Context) error {
 // A task that sees that it is not, under its shard's mutex, is in the shard's
 // list before Drain, which sets the flag first, can look there.
 func (r *Runner) admit(t *task) bool {
-	s := t.name.gauge.shard()
-	t.shard = s
+	t.shardIndex = shardIndex()
+	s := t.shard()
 	s.mu.Lock()
 	if !r.draining.Load() {
 		s.link(t)
@@ -110,21 +110,23 @@ func (r *Runner) admitNested(t *task) bool {
 	if p == nil {
 		return false
 	}
-	t.shard.mu.Lock()
-	defer t.shard.mu.Unlock()
-	t.shard.link(t)
+	s := t.shard()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.link(t)
 	return true
 }
 
 func (t *task) isRunning() bool {
-	t.shard.mu.Lock()
-	defer t.shard.mu.Unlock()
+	s := t.shard()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return t.running
 }
 
 // dismiss takes a task off the list that ended at that reading of the clock.
 func (r *Runner) dismiss(t *task, succeeded bool, end time.Duration) {
-	s := t.shard
+	s := t.shard()
 	s.mu.Lock()
 	s.unlink(t)
 	if succeeded {

@@ -92,12 +92,11 @@ var (
 	}}
 )
 
-// shard returns the shard for a task of this goroutine.
-func (k *gauge) shard() *shard {
+// shardIndex returns the index of the shard for a task of this goroutine.
+func shardIndex() uint8 {
 	i := shardPool.Get().(*uint8)
-	s := &k.shards[*i]
 	shardPool.Put(i)
-	return s
+	return *i // which nobody changes
 }
 
 func newGaugeGroup(key any, c *config) *gaugeGroup {

@@ -242,12 +242,12 @@ func (t *task) interruption(err error, class *errs.Class) interrupted {
 		return interrupted{result: failure}
 	}
 	if len(parts) == 1 {
-		return interruptionOf(err, class, ctx)
+		return interruptionOf(ctx, err, class)
 	}
 	var seen [len(resultNames)]bool
 	for _, part := range parts {
 		class := errs.Classify(part)
-		is := interruptionOf(part, &class, ctx)
+		is := interruptionOf(ctx, part, &class)
 		if is.result == failure {
 			is.errorType = class.Type
 			return is
@@ -298,7 +298,7 @@ func joined(parts []error, err error, nodes *int) []error {
 // the context, if that came back, says what it is. Otherwise, with the code of a
 // database, that one decides: a constraint that was violated is not undone by a
 // cancellation.
-func interruptionOf(err error, class *errs.Class, ctx context.Context) interrupted {
+func interruptionOf(ctx context.Context, err error, class *errs.Class) interrupted {
 	done, cause := ctx.Err(), context.Cause(ctx)
 	if cause != done && errors.Is(err, cause) { //nolint:errorlint // a cause of its own, not one that wraps the same
 		switch {
@@ -338,18 +338,6 @@ func contextResult(ctx context.Context) result {
 		return timeout
 	}
 	return cancellation
-}
-
-// causeText returns the safe text of why a context was done. A cause that only
-// counts as context.Canceled, such as that of signal.NotifyContext, has words of
-// its own.
-func (t *task) causeText(cause error) string {
-	if _, wraps := cause.(interface{ Unwrap() error }); !wraps && t.runner.config.errorText == nil { //nolint:errorlint // whether it wraps anything is the question
-		if cause != context.Canceled && errors.Is(cause, context.Canceled) { //nolint:errorlint // by identity, then by its method
-			cause = errors.New(cause.Error())
-		}
-	}
-	return t.text(cause, "")
 }
 
 // text returns the safe text of an error of the task.

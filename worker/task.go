@@ -25,17 +25,17 @@ type task struct {
 	span    trace.Span
 	started time.Duration // a reading of the runner's clock
 
-	// Where the running tasks of its name are listed; the other three fields
-	// are under its mutex.
-	shard      *shard
+	// Where the running tasks of its name are listed: prev, next and running are
+	// under the mutex of that shard.
 	prev, next *task
 	running    bool
-
-	phase atomic.Uint32 // what is safe to read while it runs
+	shardIndex uint8
 
 	// returned says that the function returned, and did not panic or exit; async
 	// that it runs on a goroutine of its own, and pc is who started that.
 	returned, async bool
+
+	phase atomic.Uint32 // what is safe to read while it runs
 
 	notes  atomic.Pointer[notes] // nil until there are any
 	ledger ledger.Ledger         // and the context of the task
@@ -117,6 +117,10 @@ func (t *task) start(ctx context.Context) {
 	ctx = t.startSpan(ctx)
 	started = true
 }
+
+// shard returns where the running tasks of its name are listed that started on the same
+// processor.
+func (t *task) shard() *shard { return &t.name.gauge.shards[t.shardIndex] }
 
 // label returns the name of the task as the span has it.
 func (t *task) label() string { return t.ledger.Task() }
@@ -286,7 +290,7 @@ func (t *task) setAttributes(o *outcome, a *account) {
 	t.span.SetAttributes(kv...)
 	defer func() { t.span.SetAttributes(t.options.rest...) }()
 	if o.cause != nil {
-		t.span.SetAttributes(keyTaskCancelCause.String(t.causeText(o.cause)))
+		t.span.SetAttributes(keyTaskCancelCause.String(t.text(o.cause, "")))
 	}
 }
 

@@ -89,9 +89,9 @@ var noLimits Limits
 type Ledger struct {
 	parent *Ledger
 	config Config
-	ctx    context.Context // what Bind was called with
-	done   <-chan struct{} // of ctx: some drivers ask three times a row
-	said   drivertext.Memory
+	ctx    context.Context                   // what Bind was called with
+	done   <-chan struct{}                   // of ctx: some drivers ask three times a row
+	said   atomic.Pointer[drivertext.Memory] // nil until somebody asks for it
 
 	mu     sync.Mutex
 	closed atomic.Bool // no rows are listed any more; set under mu
@@ -120,7 +120,6 @@ func (l *Ledger) Init(parent *Ledger, c Config) {
 		c.Limits = &noLimits
 	}
 	l.parent, l.config = parent, c
-	l.said.Init(parent.Said())
 }
 
 // Said returns what drivers have said to the task, and nil for a nil ledger. Unlike
@@ -129,7 +128,15 @@ func (l *Ledger) Said() *drivertext.Memory {
 	if l == nil {
 		return nil
 	}
-	return &l.said
+	if m := l.said.Load(); m != nil {
+		return m
+	}
+	m := new(drivertext.Memory)
+	m.Init(l.parent.Said())
+	if !l.said.CompareAndSwap(nil, m) {
+		m = l.said.Load()
+	}
+	return m
 }
 
 // outermost returns the ledger of the outermost running task among l and those
