@@ -238,6 +238,10 @@ func (t *templater) value() {
 		t.at = from
 		switch {
 		case t.atSpan():
+		case r == '?': // a value that has gone
+			t.at++
+			t.hole("")
+			return
 		case r == '"' || r == '\'' || r == '`':
 			t.quoted(size)
 			return
@@ -280,8 +284,11 @@ func firstWord(s string) string {
 	return s
 }
 
-// punctuation is what may stand around a word.
-const punctuation = ",.;:!?…—–-•→*+&|/~#%^)]}>”’»›」』）】》、。，：；！？·"
+// punctuation is what may stand around a word, and symbols what may stand alone.
+const (
+	punctuation = ",.;:!?…—–-•→)]}>”’»›」』）】》、。，：；！？·"
+	symbols     = punctuation + "<*+&|/~#%^"
+)
 
 // word moves past what stands up to the next space, quote, bracket or '='. It stays
 // if it is a word.
@@ -312,12 +319,11 @@ func (t *templater) word() {
 	token := t.in[start:end]
 	t.at = end
 	behind := token[len(strings.TrimRight(token, punctuation)):]
-	core := strings.Trim(token, punctuation)
-	if core == "" {
+	if strings.Trim(token, symbols) == "" {
 		t.symbols(token)
 		return
 	}
-	core = strings.TrimRight(strings.TrimLeft(token, punctuation), punctuation)
+	core := strings.Trim(token, punctuation)
 	switch lower := strings.ToLower(core); {
 	case t.glued && strings.HasPrefix(token, core):
 	case t.isKept(core), isPlain(core), technical[lower], isGoName(core):
@@ -334,7 +340,7 @@ func (t *templater) word() {
 
 // symbols writes a token of nothing but punctuation.
 func (t *templater) symbols(token string) {
-	if len(token) > 4 && strings.Trim(token, ".…-—–*") != "" {
+	if t.glued && strings.Trim(token, punctuation) != "" || len(token) > 4 && strings.Trim(token, ".…-—–*") != "" {
 		t.hole("")
 		return
 	}

@@ -75,7 +75,7 @@ var wordings = append([]wording{
 	{start: "bad flag syntax: "},
 	{start: "template: ", tails: []string{": executing ", ": function ", ": unexpected ", ": undefined ", ": unterminated ", ": missing ", ": unclosed ", ": bad ", ": invalid ", ": illegal ", ": no template ", ": pattern matches no files", ": comment ends "}},
 	{start: "invalid XML name: "},
-	{start: "> in space ", tails: []string{" closed by <", "closed by <"}, must: true},
+	{start: "in space ", tails: []string{" closed by <"}, must: true},
 	{start: "invalid character entity &"},
 	{start: "malformed MIME header line: "},
 	{start: "malformed MIME header initial line: "},

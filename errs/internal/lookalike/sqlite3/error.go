@@ -24,6 +24,11 @@ type Error struct {
 	err          string
 }
 
+// New returns an Error with that extended code and text.
+func New(code int, text string) Error {
+	return Error{Code: ErrNo(code & 0xff), ExtendedCode: ErrNoExtended(code), err: text}
+}
+
 func (e ErrNo) Error() string { return Error{Code: e}.Error() }
 
 func (e ErrNoExtended) Error() string { return Error{Code: ErrNo(e & 0xff), ExtendedCode: e}.Error() }
