@@ -81,6 +81,10 @@ otdbvet: ## run otdbvet in every module, as a go vet tool
 	@cd $(TOOL) && $(ALONE) $(GO) build -o $(TOOLS)/otdbvet .
 	@$(call each,$(MODULES),$(GO) vet -vettool=$(TOOLS)/otdbvet ./...)
 
+.PHONY: otdbvet-modules
+otdbvet-modules: ## try otdbvet on modules that others wrote (some minutes)
+	@integration/otdbvet/run
+
 .PHONY: tidy
 tidy: ## show what go mod tidy would change, and fail if it is anything
 	@$(call each,$(MODULES),$(GO) mod tidy -diff)
