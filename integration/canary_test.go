@@ -499,7 +499,7 @@ func (c *cage) prepare(t *testing.T) {
 func free(t *testing.T, e engine, dsn string, s scenario) error {
 	t.Helper()
 	rec := observe.New()
-	opts := rec.Options(otdb.WithRowCounts(), otdb.WithSlowStatements(time.Nanosecond, rec.Logger),
+	opts := rec.Options(otdb.WithRowCounts(), otdb.WithSlowLog(time.Nanosecond, rec.Logger),
 		otdb.WithOperations(otdb.DefaultOperations|otdb.OperationPing|otdb.OperationResetSession))
 	db := must[*sql.DB](t)(otdb.Open(e.driverName, dsn, opts...))
 	defer db.Close()

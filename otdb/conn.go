@@ -151,7 +151,7 @@ func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.
 	op := operation{ctx: ctx}
 	callCtx := ctx
 	if k := c.db.begin; k != nil {
-		callCtx = op.begin(ctx, k, nil, k.startOptions)
+		callCtx = op.begin(ctx, k, nil)
 	}
 	err = instrument.ErrNotReturned
 	defer func() { op.end(&outcome{err: err}) }()
@@ -204,7 +204,8 @@ func (c *conn) prepareWith(ctx context.Context, query string, prepare func(conte
 	op := operation{ctx: ctx}
 	callCtx := ctx
 	if c.db.prepare != nil {
-		callCtx = op.begin(ctx, c.db.prepare, st, st.prepareSpan)
+		op.st = st.named(ctx)
+		callCtx = op.begin(ctx, c.db.prepare, nil)
 	}
 	err = instrument.ErrNotReturned
 	defer func() { op.end(&outcome{err: err}) }()
@@ -242,7 +243,7 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 	}
 	st := c.statement(query)
 	var op operation
-	callCtx := op.begin(ctx, st.operationKind, st, c.db.startOptions(st, args))
+	callCtx := op.execute(ctx, st, args)
 	err = instrument.ErrNotReturned
 	defer func() {
 		if err == driver.ErrSkip { //nolint:errorlint // database/sql compares it so
@@ -273,7 +274,7 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	}
 	st := c.statement(query)
 	q := c.newQuery()
-	callCtx := q.op.begin(ctx, st.operationKind, st, c.db.startOptions(st, args))
+	callCtx := q.op.execute(ctx, st, args)
 	err = instrument.ErrNotReturned
 	defer func() {
 		switch {

@@ -50,7 +50,8 @@ type database struct {
 	comment    commenter
 
 	mu        sync.Mutex
-	summaries map[string]*operationKind // by summary, bounded by cfg.maxSummaries
+	summaries map[string]*operationKind // by summary or name, bounded by cfg.maxSummaries
+	rare      int                       // of definitions and scripts among them
 	other     *operationKind
 }
 
@@ -62,8 +63,8 @@ func newDatabase(cfg *config, inferred target.Target) (*database, error) {
 		cfg:       cfg,
 		target:    t,
 		dialect:   sqltext.DialectOf(t.System),
-		attrs:     append(targetAttributes(t), cfg.attributes...),
-		selective: cfg.requireParent || cfg.spanFilter != nil,
+		attrs:     databaseAttributes(t, cfg),
+		selective: cfg.requireParent || cfg.requireSample || cfg.spanFilter != nil,
 		summaries: make(map[string]*operationKind),
 	}
 	var err error
@@ -71,13 +72,13 @@ func newDatabase(cfg *config, inferred target.Target) (*database, error) {
 	err = errors.Join(err, db.makeInstruments())
 
 	db.lifecycle = make(map[string]*operationKind)
-	for name, bit := range operationBit {
-		if cfg.operations&bit != 0 {
-			db.lifecycle[name] = db.lifecycleKind(name)
+	for bit, name := range operationNames {
+		if o := Operation(1) << bit; cfg.operations&o != 0 {
+			db.lifecycle[name] = db.lifecycleKind(o)
 		}
 	}
-	db.prepare, db.begin = db.lifecycle[opPrepare], db.lifecycle[opBegin]
-	db.commit, db.rollback = db.lifecycle[opCommit], db.lifecycle[opRollback]
+	db.prepare, db.begin = db.lifecycle[OperationPrepare.String()], db.lifecycle[OperationBegin.String()]
+	db.commit, db.rollback = db.lifecycle[OperationCommit.String()], db.lifecycle[OperationRollback.String()]
 	db.other = db.summaryKind(otherSummary)
 	db.comment = newCommenter(cfg)
 	return db, err
@@ -110,6 +111,15 @@ func targetAttributes(t target.Target) []attribute.KeyValue {
 		}
 	}
 	return kv
+}
+
+// databaseAttributes returns the attributes of all spans and points of a database.
+func databaseAttributes(t target.Target, cfg *config) []attribute.KeyValue {
+	kv := targetAttributes(t)
+	if cfg.poolName != "" {
+		kv = append(kv, semconv.DBClientConnectionPoolName(cfg.poolName))
+	}
+	return instrument.Valid(append(kv, cfg.attributes...))
 }
 
 // now returns a reading of the clock.

@@ -221,7 +221,7 @@ func ExampleWithSpanFilter() {
 	db, err := otdb.Open("sqlite3", ":memory:",
 		otdb.WithTracerProvider(provider()),
 		// Statements alone. The metrics have all operations all the same.
-		otdb.WithSpanFilter(func(_ context.Context, info otdb.SpanInfo) bool { return info.Operation == "" }))
+		otdb.WithSpanFilter(func(_ context.Context, info otdb.SpanInfo) bool { return info.Operation == 0 }))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -227,7 +227,7 @@ func TestPointsOfFailingSpans(t *testing.T) {
 				fake.On(fakedb.ConnExecContext, 1, slow(2*time.Second))
 				db := otdb.OpenDB(fake.Connector(), opt, otdb.WithOperations(0),
 					otdb.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
-					otdb.WithSlowStatements(time.Second, slog.New(slog.NewTextHandler(&log, nil))))
+					otdb.WithSlowLog(time.Second, slog.New(slog.NewTextHandler(&log, nil))))
 				defer db.Close()
 				if _, err := db.ExecContext(t.Context(), "INSERT ?", 1); err != nil {
 					t.Fatal(err)

@@ -80,5 +80,7 @@ func TestGlobalProvidersThatAreSetLater(t *testing.T) {
 		t.Errorf("the task's attributes: %v", oteltest.KeyValues(r.Ended()[task].Attributes()))
 	}
 	r.wantDurations()
-	r.wantPools(map[string]poolNumbers{"sqlite/shop.db": {idle: 1, limit: -1}})
+	r.wantPools(map[string]poolNumbers{"sqlite/shop.db": {idle: 1, limit: -1, target: attrs{
+		"db.system.name": "sqlite", "db.namespace": "shop.db",
+	}}})
 }

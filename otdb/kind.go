@@ -7,6 +7,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
 // operationKind is what spans and metrics of one kind of operation have in common:
@@ -24,12 +26,13 @@ type operationKind struct {
 }
 
 // statement reports whether it is a kind of statement, and not of a lifecycle operation.
-func (k *operationKind) statement() bool { return k.info.Operation == "" }
+func (k *operationKind) statement() bool { return k.info.Operation == 0 }
 
-func (db *database) lifecycleKind(name string) *operationKind {
+func (db *database) lifecycleKind(o Operation) *operationKind {
+	name := o.String()
 	k := &operationKind{
 		db:     db,
-		info:   SpanInfo{Operation: name},
+		info:   SpanInfo{Operation: o},
 		name:   name,
 		start:  db.with(semconv.DBOperationName(name)),
 		metric: db.with(semconv.DBOperationName(name)),
@@ -57,17 +60,21 @@ func (db *database) summaryKind(summary string) *operationKind {
 	return k
 }
 
-// bySummary returns the kind of the statements with that summary. Beyond
-// the cap on summaries, its points are those of "_OTHER".
-func (db *database) bySummary(summary string) *operationKind {
+// kindOf returns the kind of the statements of that name, which have such texts. Beyond the
+// cap on names, its points are those of "_OTHER".
+func (db *database) kindOf(name string, r sqltext.Result) *operationKind {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if k := db.summaries[summary]; k != nil {
+	if k := db.summaries[name]; k != nil {
 		return k
 	}
-	k := db.summaryKind(summary)
-	if len(db.summaries) < db.cfg.maxSummaries {
-		db.summaries[summary] = k
+	k := db.summaryKind(name)
+	rare := r.Several || r.Definition
+	if len(db.summaries) < db.cfg.maxSummaries && (!rare || db.rare < max(1, db.cfg.maxSummaries/10)) {
+		db.summaries[name] = k
+		if rare {
+			db.rare++
+		}
 		return k
 	}
 	k.metric, k.record = db.other.metric, db.other.record

@@ -11,17 +11,6 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// The names of the lifecycle operations: span names, and values of db.operation.name.
-const (
-	opConnect      = "CONNECT"
-	opPing         = "PING"
-	opBegin        = "BEGIN"
-	opCommit       = "COMMIT"
-	opRollback     = "ROLLBACK"
-	opPrepare      = "PREPARE"
-	opResetSession = "RESET_SESSION"
-)
-
 // What happens to a connection as such, connect, ping and session reset, goes
 // through otelsql, which knows where each of them starts and ends and with which
 // error. What its spans look like is decided here: otelsql is given a tracer
@@ -48,7 +37,7 @@ func (db *database) throughOtelsql(raw driver.Connector) (driver.Connector, erro
 		otelsql.WithMeterProvider(mnoop.NewMeterProvider()),
 		otelsql.WithSpanNameFormatter(operationName),
 		otelsql.WithSpanOptions(otelsql.SpanOptions{
-			Ping:         true, // calls that are not observed do not come here
+			Ping:         true, // calls that are not traced do not come here
 			DisableQuery: true,
 		}))
 	return d.(driver.DriverContext).OpenConnector("")
@@ -68,25 +57,14 @@ func (d oneConnector) OpenConnector(string) (driver.Connector, error) { return d
 func operationName(_ context.Context, m otelsql.Method, _ string) string {
 	switch m {
 	case otelsql.MethodConnectorConnect:
-		return opConnect
+		return OperationConnect.String()
 	case otelsql.MethodConnPing:
-		return opPing
+		return OperationPing.String()
 	case otelsql.MethodConnResetSession:
-		return opResetSession
+		return OperationResetSession.String()
 	default:
 		return string(m)
 	}
-}
-
-// operationBit maps the names of operations to the option's set.
-var operationBit = map[string]Operations{
-	opConnect:      OperationConnect,
-	opPing:         OperationPing,
-	opBegin:        OperationBegin,
-	opCommit:       OperationCommit,
-	opRollback:     OperationRollback,
-	opPrepare:      OperationPrepare,
-	opResetSession: OperationResetSession,
 }
 
 // lifecycleContext is one lifecycle operation on its way through otelsql. It is the
@@ -129,5 +107,5 @@ func (t lifecycleTracer) Start(ctx context.Context, name string, _ ...trace.Span
 	if k == nil {
 		return c.Context, noop.Span{}
 	}
-	return c.op.begin(c.Context, k, nil, k.startOptions), noop.Span{}
+	return c.op.begin(c.Context, k, nil), noop.Span{}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -15,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/internal/fakedb"
 )
 
 // script runs an exec, a query of two rows and a failing exec.
@@ -179,32 +182,64 @@ func TestRowCountsAreOffByDefault(t *testing.T) {
 	}
 }
 
-func TestMaxSummaries(t *testing.T) {
-	r := newRig(t)
-	db := r.open("sqlite3", ":memory:", WithMaxSummaries(2))
-	ctx := context.Background()
-	for range 2 {
-		for i := range 4 {
-			if _, err := db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE IF NOT EXISTS otdb_t%d (n INTEGER)", i)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	var names []string
-	for _, s := range r.Spans()[1:] { // after CONNECT
-		names = append(names, s.Name())
-	}
-	if want := []string{"CREATE TABLE otdb_t0", "CREATE TABLE otdb_t1", "CREATE TABLE otdb_t2", "CREATE TABLE otdb_t3"}; !slices.Equal(names, append(want, want...)) {
-		t.Errorf("spans %q", names)
-	}
+// countsBySummary returns how many points each summary has.
+func (r *rig) countsBySummary() map[string]uint64 {
 	counts := make(map[string]uint64)
 	for _, p := range r.Collect()["db.client.operation.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
 		if v, ok := p.Attributes.Value("db.query.summary"); ok {
 			counts[v.AsString()] += p.Count
 		}
 	}
-	if want := map[string]uint64{"CREATE TABLE otdb_t0": 2, "CREATE TABLE otdb_t1": 2, "_OTHER": 4}; fmt.Sprint(counts) != fmt.Sprint(want) {
-		t.Errorf("points %v, want %v", counts, want)
+	return counts
+}
+
+func TestMaxSummaries(t *testing.T) {
+	r := newRig(t)
+	db := OpenDB(new(fakedb.DB).Connector(), r.options(WithMaxSummaries(2), WithOperations(0))...)
+	defer db.Close()
+	ctx := context.Background()
+	want := make([]string, 4)
+	for range 2 {
+		for i := range want {
+			want[i] = fmt.Sprintf("UPDATE t%d", i)
+			if _, err := db.ExecContext(ctx, want[i]+" WHERE n = 1"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var names []string
+	for _, s := range r.Spans() {
+		names = append(names, s.Name())
+	}
+	slices.Sort(names)
+	if twice := slices.Sorted(slices.Values(append(want, want...))); !slices.Equal(names, twice) {
+		t.Errorf("spans %q, want %q", names, twice)
+	}
+	if got, want := r.countsBySummary(), (map[string]uint64{names[0]: 2, names[2]: 2, "_OTHER": 4}); !maps.Equal(got, want) {
+		t.Errorf("points %v, want %v", got, want)
+	}
+}
+
+// Definitions and scripts have one place in ten.
+func TestMaxSummariesOfMigrations(t *testing.T) {
+	r := newRig(t)
+	db := OpenDB(new(fakedb.DB).Connector(), r.options(WithMaxSummaries(20), WithOperations(0))...)
+	defer db.Close()
+	ctx := context.Background()
+	for i := range 4 {
+		for _, text := range []string{
+			fmt.Sprintf("CREATE TABLE t%d (n INTEGER)", i),
+			fmt.Sprintf("DELETE FROM t%d; DELETE FROM t%[1]d", i),
+			fmt.Sprintf("DELETE FROM t%d", i),
+		} {
+			if _, err := db.ExecContext(ctx, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	counts := r.countsBySummary()
+	if counts["_OTHER"] != 6 || len(counts) != 1+2+4 {
+		t.Errorf("points %v, want 6 of the 8 definitions and scripts under _OTHER", counts)
 	}
 }
 

@@ -251,7 +251,8 @@ func TestOpenWrapped(t *testing.T) {
 	sql.Register(bare, raw)
 	sql.Register(wrapped, WrapDriver(raw, r.options(
 		WithSystem("sqlite"), WithNamespace("shop.db"), WithQueryText(QueryTextOff), WithPoolName("first"))...))
-	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
+	target := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
+	conn := target.With(attrs{"db.client.connection.pool.name": "first"})
 	connect := span{name: "CONNECT", start: conn.With(attrs{"db.operation.name": "CONNECT"})}
 	query := span{name: "SELECT", start: conn.With(attrs{"db.query.summary": "SELECT"})}
 
@@ -318,7 +319,9 @@ func TestOpenWrapped(t *testing.T) {
 	if _, err := db.ExecContext(context.Background(), "SELECT 1"); err != nil {
 		t.Error(err)
 	}
-	other.wantSpans(connect, span{name: "SELECT", start: query.start.With(attrs{"db.query.text": "SELECT ?"})})
+	other.wantSpans(
+		span{name: "CONNECT", start: target.With(attrs{"db.operation.name": "CONNECT"})},
+		span{name: "SELECT", start: target.With(attrs{"db.query.summary": "SELECT", "db.query.text": "SELECT ?"})})
 	r.wantSpans()
 }
 

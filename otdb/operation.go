@@ -2,6 +2,7 @@ package otdb
 
 import (
 	"context"
+	"database/sql/driver"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -9,6 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
@@ -35,8 +37,8 @@ type operation struct {
 	started        time.Time       // by the span, if it knows its times
 	began          time.Duration   // otherwise, a reading of the clock
 	ledger         *ledger.Ledger
-	text           *ledger.Text // nil unless it is a statement
-	recording      bool         // the span is
+	st             *statement // that is executed or prepared, nil for other operations
+	recording      bool       // the span is
 }
 
 // spanTimes are the times that a span may know. The SDK's spans do, which makes
@@ -47,22 +49,41 @@ type spanTimes interface {
 	EndTime() time.Time
 }
 
-// begin begins the operation and returns the context for the driver. st is what is
-// executed or prepared, nil for other operations.
-func (o *operation) begin(ctx context.Context, k *operationKind, st *statement, opts []trace.SpanStartOption) context.Context {
+// execute begins the execution of a statement and returns the context for the driver.
+func (o *operation) execute(ctx context.Context, st *statement, args []driver.NamedValue) context.Context {
+	st = st.named(ctx)
+	o.st = st
+	return o.begin(ctx, st.operationKind, args)
+}
+
+// begin begins the operation and returns the context for the driver.
+func (o *operation) begin(ctx context.Context, k *operationKind, args []driver.NamedValue) context.Context {
 	o.operationKind = k
 	o.ctx = ctx
 	o.ledger = ledger.FromContext(ctx)
-	if k.statement() {
-		o.text = &st.text
-	}
-	if !k.db.selective || k.db.traced(ctx, k, st) {
-		o.startSpan(ctx, opts)
+	if !k.db.selective || o.traced() {
+		o.startSpan(ctx, o.options(args))
 	}
 	if o.times == nil {
 		o.began = k.db.now()
 	}
 	return o.ctx
+}
+
+// options returns the options of the span.
+func (o *operation) options(args []driver.NamedValue) []trace.SpanStartOption {
+	switch {
+	case o.st == nil:
+		return o.startOptions
+	case !o.statement():
+		return o.st.prepareSpan
+	case len(args) == 0:
+		return o.st.sanitized
+	case o.db.cfg.parameters == nil:
+		return o.st.withArguments
+	default:
+		return o.db.parameters(o.st.withArguments, args)
+	}
 }
 
 // startSpan starts the span, unless the tracer panics.
@@ -78,19 +99,24 @@ func (o *operation) startSpan(ctx context.Context, opts []trace.SpanStartOption)
 	o.ctx, o.span = ctx, span
 }
 
-// traced reports whether an operation gets a span.
-func (db *database) traced(ctx context.Context, k *operationKind, st *statement) bool {
-	if db.cfg.requireParent && !trace.SpanContextFromContext(ctx).IsValid() {
+// traced reports whether the operation gets a span.
+func (o *operation) traced() bool {
+	cfg := o.db.cfg
+	if parent := trace.SpanContextFromContext(o.ctx); parent.IsValid() {
+		if cfg.requireSample && !parent.IsSampled() {
+			return false
+		}
+	} else if cfg.requireParent {
 		return false
 	}
-	if db.cfg.spanFilter == nil {
+	if cfg.spanFilter == nil {
 		return true
 	}
-	info := k.info
-	if st != nil {
-		info.Query = st.query
+	info := o.info
+	if o.st != nil {
+		info.Query = o.st.query
 	}
-	return db.filter(ctx, info)
+	return o.db.filter(o.ctx, info)
 }
 
 // filter asks the user's filter. One that panics suppresses nothing.
@@ -105,11 +131,7 @@ func (db *database) filter(ctx context.Context, info SpanInfo) (traced bool) {
 // begun. Neither span nor meter may fail the application, whose statement has been
 // executed, nor keep the other from its part.
 func (o *operation) end(out *outcome) {
-	l := o.ledger
-	if o.operationKind == nil && out.err != nil && o.ctx != nil { // not begun
-		l = ledger.FromContext(o.ctx)
-	}
-	out.classify(l)
+	out.classify(o)
 	if o.operationKind != nil {
 		guarded("the span", func() { o.endSpan(out) })
 		guarded("the meter", func() { o.measure(out) })
@@ -210,10 +232,12 @@ func (o *operation) measure(out *outcome) {
 // account enters the operation into the ledger of its task.
 func (o *operation) account(out *outcome) {
 	e := ledger.Entry{
-		Text:     o.text,
 		Failed:   out.failed(),
 		Rows:     out.rows,
 		Duration: out.inDriver(),
+	}
+	if o.statement() {
+		e.Text = &o.st.text
 	}
 	if out.open != nil {
 		o.ledger.RecordRows(e, out.open)
@@ -228,5 +252,5 @@ func (db *database) errorText(out *outcome) (text string) {
 		return out.text
 	}
 	defer scope.Guard("the function given to WithErrorText")
-	return db.cfg.errorText(out.err)
+	return instrument.ValidString(db.cfg.errorText(out.err))
 }

@@ -56,33 +56,6 @@ const (
 	CommentFull
 )
 
-// Operations is a set of lifecycle operations.
-type Operations uint8
-
-// The lifecycle operations of a database, which are all but its statements.
-const (
-	OperationConnect Operations = 1 << iota
-	OperationPing
-	OperationBegin
-	OperationCommit
-	OperationRollback
-	OperationPrepare
-	OperationResetSession
-
-	allOperations = OperationResetSession<<1 - 1
-)
-
-// DefaultOperations are the lifecycle operations that are traced unless
-// [WithOperations] says otherwise: all but ping and session reset.
-const DefaultOperations = OperationConnect | OperationBegin | OperationCommit | OperationRollback | OperationPrepare
-
-// SpanInfo describes an operation to a span filter.
-type SpanInfo struct {
-	Operation string // "CONNECT", "BEGIN", …; empty for a statement
-	Summary   string // a statement's db.query.summary
-	Query     string // a statement's text as the application wrote it, for PREPARE too
-}
-
 // Defaults.
 const (
 	defaultMaxSummaries = 500
@@ -102,7 +75,9 @@ type config struct {
 	rowCounts     bool
 	spanFilter    func(context.Context, SpanInfo) bool
 	requireParent bool
-	operations    Operations
+	requireSample bool
+	expected      func(error) bool
+	operations    Operation
 	comment       Comment
 	commentTags   []attribute.KeyValue
 	slow          time.Duration
@@ -124,11 +99,9 @@ func newConfig(opts []Option) (*config, error) {
 		clock:        instrument.SystemClock,
 	}
 	for _, o := range opts {
-		if o == nil {
-			c.mistake("a nil Option")
-			continue
+		if o != nil {
+			o.apply(c)
 		}
-		o.apply(c)
 	}
 	if c.propagator == nil {
 		c.propagator = otel.GetTextMapPropagator()
@@ -258,10 +231,18 @@ func WithRequireParent() Option {
 	return optionFunc(func(c *config) { c.requireParent = true })
 }
 
-// WithOperations sets which lifecycle operations are observed; statements
+// WithRequireSampledParent suppresses the spans of operations below a parent that is not
+// sampled, and what they cost: such a span is started and asks the sampler otherwise, to
+// be told no. Metrics and task ledgers are kept. It is for samplers that follow the
+// parent, as the SDK's default does. It is off by default.
+func WithRequireSampledParent() Option {
+	return optionFunc(func(c *config) { c.requireSample = true })
+}
+
+// WithOperations sets which lifecycle operations are traced; statements
 // always are. An operation outside of the set has neither a span nor a metric.
 // The default is [DefaultOperations].
-func WithOperations(set Operations) Option {
+func WithOperations(set Operation) Option {
 	return optionFunc(func(c *config) {
 		if set&^allOperations != 0 {
 			c.mistake("WithOperations: %#x holds unknown operations", uint8(set))
@@ -304,18 +285,26 @@ func WithCommenter(mode Comment, tags ...attribute.KeyValue) Option {
 	})
 }
 
-// WithSlowStatements logs every statement that took at least threshold, from
-// the call to the end of its rows, as one WARN record with the statement's
-// context. A nil logger means slog.Default() at the time of the record. It is
-// off by default.
-func WithSlowStatements(threshold time.Duration, logger *slog.Logger) Option {
+// WithSlowLog logs every statement that spent at least threshold inside the driver, as one
+// WARN record with the statement's context. A nil logger means slog.Default() at the time
+// of the record. A threshold of 0, the default, logs none.
+func WithSlowLog(threshold time.Duration, logger *slog.Logger) Option {
 	return optionFunc(func(c *config) {
-		if threshold <= 0 {
-			c.mistake("WithSlowStatements: the threshold %v is not positive; leave the option out to log none", threshold)
+		if threshold < 0 {
+			c.mistake("WithSlowLog: the threshold %v is negative", threshold)
 			return
 		}
 		c.slow, c.slowLogger = threshold, logger
 	})
+}
+
+// WithExpectedErrors says which errors of operations are no failures, such as a unique key
+// that the application relies on. They keep db.response.status_code, and have neither an
+// error.type nor the status Error, and do not count as errors of their task. The function
+// may be called concurrently; if it panics, the error is a failure. It is not called for
+// nil. By default every error is a failure.
+func WithExpectedErrors(expected func(error) bool) Option {
+	return optionFunc(func(c *config) { c.expected = expected })
 }
 
 // WithErrorText replaces the text that is exported as the status description
@@ -326,7 +315,9 @@ func WithErrorText(f func(error) string) Option {
 }
 
 // WithMaxSummaries caps the number of distinct db.query.summary values in the
-// metrics of a database; further ones are counted under "_OTHER". Spans are not
+// metrics of a database, names of [NameQuery] included; further ones are counted under
+// "_OTHER". Definitions (CREATE, ALTER, DROP, …) and scripts of several statements have one
+// place in ten of it, since migrations have many that run once. Spans are not
 // affected. The default is 500.
 func WithMaxSummaries(n int) Option {
 	return optionFunc(func(c *config) {

@@ -24,7 +24,6 @@ var mistakes = []struct {
 	option Option
 	text   string
 }{
-	{nil, "otdb: a nil Option"},
 	{WithAttributes(attribute.String("", "x")), "otdb: WithAttributes: an attribute has no key"},
 	{WithSystem(""), "otdb: WithSystem: the name is empty; leave the option out to have it inferred"},
 	{WithServer("db", -1), "otdb: WithServer: the port -1 is not between 0 and 65535"},
@@ -36,10 +35,32 @@ var mistakes = []struct {
 	{WithCommenter(CommentFull + 1), "otdb: WithCommenter: 3 is neither CommentStatic nor CommentFull"},
 	{WithCommenter(CommentStatic, attribute.String("", "x")), `otdb: WithCommenter: the tag "" cannot be written`},
 	{WithCommenter(CommentStatic, attribute.String("a*/b", "x")), `otdb: WithCommenter: the tag "a*/b" cannot be written`},
-	{WithSlowStatements(0, nil), "otdb: WithSlowStatements: the threshold 0s is not positive; leave the option out to log none"},
-	{WithSlowStatements(-time.Second, nil), "otdb: WithSlowStatements: the threshold -1s is not positive; leave the option out to log none"},
+	{WithSlowLog(-time.Second, nil), "otdb: WithSlowLog: the threshold -1s is negative"},
 	{WithMaxSummaries(0), "otdb: WithMaxSummaries: 0 is not positive"},
 	{WithMaxSummaries(-1), "otdb: WithMaxSummaries: -1 is not positive"},
+}
+
+func TestNilOptionsAreIgnored(t *testing.T) {
+	r := newRig(t)
+	db, err := Open("sqlite3", ":memory:", nil, WithTracerProvider(nil), WithMeterProvider(nil), WithPropagator(nil), WithSlowLog(0, nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+	r.WantHandled()
+}
+
+func TestOperationNames(t *testing.T) {
+	for o, want := range map[Operation]string{
+		0: "statement", OperationConnect: "CONNECT", OperationResetSession: "RESET_SESSION",
+		DefaultOperations: "CONNECT|BEGIN|COMMIT|ROLLBACK|PREPARE", 1<<7 | OperationPing: "PING|unknown",
+	} {
+		if got := o.String(); got != want {
+			t.Errorf("%d is %q, want %q", o, got, want)
+		}
+	}
 }
 
 func TestMistakesAreReturned(t *testing.T) {
@@ -67,8 +88,8 @@ func TestMistakesAreReturned(t *testing.T) {
 		_ = db.Close()
 		r.WantHandled()
 	}
-	_, err := Open("sqlite3", ":memory:", nil, WithMaxSummaries(0), WithSystem("sqlite"))
-	if want := "otdb: a nil Option\notdb: WithMaxSummaries: 0 is not positive"; err == nil || err.Error() != want {
+	_, err := Open("sqlite3", ":memory:", nil, WithMaxSummaries(0), WithSystem(""))
+	if want := "otdb: WithMaxSummaries: 0 is not positive\notdb: WithSystem: the name is empty; leave the option out to have it inferred"; err == nil || err.Error() != want {
 		t.Errorf("err = %v, want all mistakes: %s", err, want)
 	}
 }
@@ -171,7 +192,7 @@ func TestSpanIsNamedAfterTheSystemWithoutSummary(t *testing.T) {
 	conn := attrs{"db.system.name": "sqlite"}
 	r.wantSpans(
 		span{name: "CONNECT", start: conn.With(attrs{"db.operation.name": "CONNECT"})},
-		span{name: "sqlite", start: conn},
+		span{name: "sqlite", start: conn}, // nor is there a text
 	)
 	r.wantDurations()
 }
@@ -334,11 +355,11 @@ func TestSpanFilter(t *testing.T) {
 	}
 	_ = st.Close()
 	want := []SpanInfo{
-		{Operation: "CONNECT"},
+		{Operation: OperationConnect},
 		{Summary: "INSERT otdb_users", Query: "INSERT INTO otdb_users (id, email) VALUES (?, ?)"},
 		{Summary: "SELECT otdb_users", Query: "SELECT id, email FROM otdb_users WHERE id < ?"},
 		{Summary: "INSERT otdb_users", Query: "INSERT INTO otdb_users (id, email) VALUES (?, ?)"},
-		{Operation: "PREPARE", Query: "DELETE FROM otdb_users WHERE id = ?"},
+		{Operation: OperationPrepare, Query: "DELETE FROM otdb_users WHERE id = ?"},
 	}
 	if !slices.Equal(infos, want) {
 		t.Errorf("the filter was asked\n%+v, want\n%+v", infos, want)
@@ -491,7 +512,7 @@ func TestSlowStatements(t *testing.T) {
 	h := &records{}
 	r := newRig(t)
 	db, _ := r.openTicking(WithTracerProvider(noop.NewTracerProvider()),
-		WithAttributes(attribute.String("zone", "b")), WithSlowStatements(4*time.Millisecond, slog.New(h)))
+		WithAttributes(attribute.String("zone", "b")), WithSlowLog(4*time.Millisecond, slog.New(h)))
 	script(t, context.Background(), db)
 	want := []string{"WARN slow statement db.system.name=String(sqlite) db.namespace=String(shop.db) zone=String(b) " +
 		"db.query.summary=String(SELECT otdb_users) duration=Float64(0.004) otdb.driver.duration=Float64(0.004)"}
@@ -505,7 +526,7 @@ func TestSlowStatementThatFails(t *testing.T) {
 	previous := slog.Default()
 	defer slog.SetDefault(previous)
 	r := newRig(t)
-	db := r.open("sqlite3", sqliteFile(t), WithSlowStatements(time.Nanosecond, nil))
+	db := r.open("sqlite3", sqliteFile(t), WithSlowLog(time.Nanosecond, nil))
 	slog.SetDefault(slog.New(h)) // after Open
 	script(t, context.Background(), db)
 	spans := r.Spans()
@@ -527,7 +548,7 @@ func TestSlowStatementThatFails(t *testing.T) {
 	}
 
 	h.level = slog.LevelError // nobody looks
-	script(t, context.Background(), r.open("sqlite3", sqliteFile(t), WithSlowStatements(time.Nanosecond, nil)))
+	script(t, context.Background(), r.open("sqlite3", sqliteFile(t), WithSlowLog(time.Nanosecond, nil)))
 	if len(h.lines) != 3 {
 		t.Errorf("logged %q", h.lines[3:])
 	}
@@ -536,7 +557,7 @@ func TestSlowStatementThatFails(t *testing.T) {
 func TestSlowStatementsAreNotThoseUnderTheThreshold(t *testing.T) {
 	h := &records{}
 	r := newRig(t)
-	db := r.open("sqlite3", sqliteFile(t), WithSlowStatements(time.Hour, slog.New(h)))
+	db := r.open("sqlite3", sqliteFile(t), WithSlowLog(time.Hour, slog.New(h)))
 	script(t, context.Background(), db)
 	if len(h.lines) > 0 {
 		t.Errorf("logged %q", h.lines)

@@ -18,8 +18,9 @@ type outcome struct {
 	// return.
 	err error
 	// class is nil if nothing went wrong. classify sets it, and the safe text, for err.
-	class *errs.Class
-	text  string
+	class    *errs.Class
+	text     string
+	expected bool // the user says that the error is no failure
 
 	length time.Duration // of the operation; end sets it
 	result driver.Result // of an exec
@@ -27,7 +28,9 @@ type outcome struct {
 	// Of a query:
 	hasRows bool
 	rows    int64            // that the consumer read
-	outside time.Duration    // the part of the operation's length that is not known to be the driver's
+	timed   bool             // driver and outside are known
+	driver  time.Duration    // the time inside the driver
+	outside time.Duration    // the rest of the time until the rows ended
 	leaked  bool             // the task has ended the rows
 	open    *ledger.OpenRows // what is to be taken off the ledger's list, or nil
 }
@@ -43,9 +46,9 @@ var (
 	abandoned = &errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
 )
 
-// classify sets the class and the safe text of the error. What the driver said is
-// remembered by the task of l.
-func (out *outcome) classify(l *ledger.Ledger) {
+// classify sets the class and the safe text of the error of o. What the driver said is
+// remembered by its task.
+func (out *outcome) classify(o *operation) {
 	switch {
 	case out.err == nil:
 	case out.err == instrument.ErrNotReturned: //nolint:errorlint // the mark itself
@@ -54,15 +57,25 @@ func (out *outcome) classify(l *ledger.Ledger) {
 			out.class = exited
 		}
 	default:
+		l := o.ledger
+		if o.operationKind == nil && o.ctx != nil { // not begun
+			l = ledger.FromContext(o.ctx)
+		}
 		class, text := errs.LookDriver(out.err, l.Said())
 		out.class, out.text = &class, text
+		out.expected = o.operationKind != nil && o.db.expected(out.err)
 	}
 }
 
-func (out *outcome) failed() bool { return out.class != nil }
+func (out *outcome) failed() bool { return out.class != nil && !out.expected }
 
 // inDriver returns the driver's part of the operation's length.
-func (out *outcome) inDriver() time.Duration { return max(0, out.length-out.outside) }
+func (out *outcome) inDriver() time.Duration {
+	if out.timed {
+		return min(out.driver, out.length)
+	}
+	return out.length
+}
 
 // classAttributes appends what is recorded of an error to kv.
 func (out *outcome) classAttributes(kv []attribute.KeyValue) []attribute.KeyValue {
@@ -70,7 +83,9 @@ func (out *outcome) classAttributes(kv []attribute.KeyValue) []attribute.KeyValu
 	if c == nil {
 		return kv
 	}
-	kv = append(kv, semconv.ErrorTypeKey.String(c.Type))
+	if !out.expected {
+		kv = append(kv, semconv.ErrorTypeKey.String(c.Type))
+	}
 	if c.Code != "" {
 		kv = append(kv, semconv.DBResponseStatusCode(c.Code))
 	}
@@ -86,4 +101,13 @@ func (out *outcome) rowsAffected() (n int64, ok bool) {
 	defer scope.Guard("the driver's RowsAffected")
 	n, err := out.result.RowsAffected()
 	return n, err == nil
+}
+
+// expected asks the user whether an error is no failure.
+func (db *database) expected(err error) (expected bool) {
+	if db.cfg.expected == nil {
+		return false
+	}
+	defer scope.Guard("the function given to WithExpectedErrors")
+	return db.cfg.expected(err)
 }

@@ -15,17 +15,6 @@ import (
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
-// startOptions returns the options of the span for a call of st.
-func (db *database) startOptions(st *statement, args []driver.NamedValue) []trace.SpanStartOption {
-	if len(args) == 0 {
-		return st.sanitized
-	}
-	if db.cfg.parameters == nil {
-		return st.withArguments
-	}
-	return db.parameters(st.withArguments, args)
-}
-
 // parameters appends the arguments that the user allowed to be recorded. Drivers
 // that convert arguments themselves, such as pgx, let any Go value through to here:
 // of those that are none of database/sql's nothing is told. To print one could run

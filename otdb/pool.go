@@ -82,7 +82,8 @@ func (d *database) observePool(db *sql.DB, cfg *config) (unregister func() error
 			poolNames.give(name)
 		}
 	}()
-	base := append([]attribute.KeyValue{semconv.DBClientConnectionPoolName(name)}, cfg.attributes...)
+	base := append(targetAttributes(d.target), semconv.DBClientConnectionPoolName(name))
+	base = instrument.Valid(append(base, cfg.attributes...))
 	with := func(kv ...attribute.KeyValue) metric.MeasurementOption {
 		return metric.WithAttributeSet(attribute.NewSet(append(base[:len(base):len(base)], kv...)...))
 	}

@@ -18,6 +18,8 @@ type poolNumbers struct {
 	waits                                 int64
 	wait                                  time.Duration
 	maxIdle, maxIdleTime, maxLifetimeDone int64
+
+	target attrs // what the pool leads to; an SQLite database in memory if it is nil
 }
 
 // wantPools checks all metrics of the pools, whole.
@@ -26,6 +28,11 @@ func (r *rig) wantPools(pools map[string]poolNumbers, more ...attribute.KeyValue
 	var count, limit, waits, closed []metricdata.DataPoint[int64]
 	var waited []metricdata.DataPoint[float64]
 	for name, n := range pools {
+		target := n.target
+		if target == nil {
+			target = attrs{"db.system.name": "sqlite"}
+		}
+		more := slices.Concat(more, target.Slice())
 		set := func(kv ...attribute.KeyValue) attribute.Set {
 			return attribute.NewSet(slices.Concat(kv, more, []attribute.KeyValue{attribute.String("db.client.connection.pool.name", name)})...)
 		}
@@ -158,18 +165,27 @@ func TestPoolNames(t *testing.T) {
 	for _, test := range []struct {
 		opts []Option
 		want string
+		to   attrs
 	}{
-		{nil, "sqlite"},
-		{[]Option{WithNamespace("shop")}, "sqlite/shop"},
-		{[]Option{WithSystem("postgresql"), WithServer("db.example.com", 0), WithNamespace("shop")}, "db.example.com:5432/shop"},
-		{[]Option{WithSystem("postgresql"), WithServer("db.example.com", 5433)}, "db.example.com:5433"},
-		{[]Option{WithSystem("postgresql"), WithServer("::1", 5433), WithNamespace("shop")}, "[::1]:5433/shop"},
-		{[]Option{WithSystem("postgresql"), WithServer("/run/postgresql", 0), WithNamespace("shop")}, "/run/postgresql/shop"},
-		{[]Option{WithServer("db.example.com", 0)}, "db.example.com"},
-		{[]Option{WithPoolName("orders"), WithNamespace("shop")}, "orders"},
+		{nil, "sqlite", attrs{"db.system.name": "sqlite"}},
+		{[]Option{WithNamespace("shop")}, "sqlite/shop", attrs{"db.system.name": "sqlite", "db.namespace": "shop"}},
+		{[]Option{WithSystem("postgresql"), WithServer("db.example.com", 0), WithNamespace("shop")}, "db.example.com:5432/shop", attrs{
+			"db.system.name": "postgresql", "server.address": "db.example.com", "db.namespace": "shop",
+		}},
+		{[]Option{WithSystem("postgresql"), WithServer("db.example.com", 5433)}, "db.example.com:5433", attrs{
+			"db.system.name": "postgresql", "server.address": "db.example.com", "server.port": 5433,
+		}},
+		{[]Option{WithSystem("postgresql"), WithServer("::1", 5433), WithNamespace("shop")}, "[::1]:5433/shop", attrs{
+			"db.system.name": "postgresql", "server.address": "::1", "server.port": 5433, "db.namespace": "shop",
+		}},
+		{[]Option{WithSystem("postgresql"), WithServer("/run/postgresql", 0), WithNamespace("shop")}, "/run/postgresql/shop", attrs{
+			"db.system.name": "postgresql", "server.address": "/run/postgresql", "db.namespace": "shop",
+		}},
+		{[]Option{WithServer("db.example.com", 0)}, "db.example.com", attrs{"db.system.name": "sqlite", "server.address": "db.example.com"}},
+		{[]Option{WithPoolName("orders"), WithNamespace("shop")}, "orders", attrs{"db.system.name": "sqlite", "db.namespace": "shop"}},
 	} {
 		r := newRig(t)
-		unlimited := poolNumbers{limit: -1}
+		unlimited := poolNumbers{limit: -1, target: test.to}
 		first := r.open("sqlite3", ":memory:", test.opts...)
 		r.wantPools(map[string]poolNumbers{test.want: unlimited})
 		second := r.open("sqlite3", ":memory:", test.opts...)
@@ -195,7 +211,9 @@ func TestPoolNameOfADSN(t *testing.T) {
 	sql.Register(name, &shopDriver{})
 	r := newRig(t)
 	r.open(name, "postgres://worker:canary-password@127.0.0.1:54321/shop?sslmode=disable")
-	r.wantPools(map[string]poolNumbers{"127.0.0.1:54321/shop": {limit: -1}})
+	r.wantPools(map[string]poolNumbers{"127.0.0.1:54321/shop": {limit: -1, target: attrs{
+		"db.system.name": "postgresql", "server.address": "127.0.0.1", "server.port": 54321, "db.namespace": "shop",
+	}}})
 	r.WantNothingOf("canary")
 }
 
@@ -213,7 +231,7 @@ func TestObservePool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := ObservePool(db, r.options(WithPoolName("again"))...)
+	again, err := ObservePool(db, r.options(WithSystem("sqlite"), WithPoolName("again"))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +239,8 @@ func TestObservePool(t *testing.T) {
 	if err := db.PingContext(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	r.wantPools(map[string]poolNumbers{"sqlite/shop": {idle: 1, limit: 3}, "again": {idle: 1, limit: 3}})
+	shop := attrs{"db.system.name": "sqlite", "db.namespace": "shop"}
+	r.wantPools(map[string]poolNumbers{"sqlite/shop": {idle: 1, limit: 3, target: shop}, "again": {idle: 1, limit: 3}})
 	stop()
 	r.wantPools(map[string]poolNumbers{"again": {idle: 1, limit: 3}})
 
@@ -229,11 +248,11 @@ func TestObservePool(t *testing.T) {
 	other := r.open("sqlite3", ":memory:", WithNamespace("shop"))
 	stop()
 	r.open("sqlite3", ":memory:", WithNamespace("shop"))
-	r.wantPools(map[string]poolNumbers{"sqlite/shop": {limit: -1}, "sqlite/shop#2": {limit: -1}, "again": {idle: 1, limit: 3}})
+	r.wantPools(map[string]poolNumbers{"sqlite/shop": {limit: -1, target: shop}, "sqlite/shop#2": {limit: -1, target: shop}, "again": {idle: 1, limit: 3}})
 	again()
 	again()
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.wantPools(map[string]poolNumbers{"sqlite/shop#2": {limit: -1}})
+	r.wantPools(map[string]poolNumbers{"sqlite/shop#2": {limit: -1, target: shop}})
 }

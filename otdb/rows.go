@@ -301,7 +301,7 @@ func (r *rows) end(err error) {
 	if q.due != never {
 		now := q.op.db.now()
 		q.returned(now)
-		out.outside = q.outside(now)
+		out.timed, out.driver, out.outside = true, q.driver, q.outside(now)
 	}
 	q.op.end(&out)
 	q.release()
@@ -330,7 +330,7 @@ func (r *rows) EndLeaked() (ledger.Leak, bool) {
 	latest := q.published.progress[q.published.latest.Load()]
 	q.op.end(&outcome{
 		hasRows: true, rows: latest.rows, leaked: true,
-		outside: q.op.db.now() - q.began - latest.driver,
+		timed: true, driver: latest.driver, outside: q.op.db.now() - q.began - latest.driver,
 	})
 	return ledger.Leak{Summary: q.op.info.Summary, Rows: latest.rows}, true
 }

@@ -1,6 +1,7 @@
 package otdb
 
 import (
+	"cmp"
 	"hash/maphash"
 	"strings"
 	"sync/atomic"
@@ -16,9 +17,11 @@ import (
 // maxCachedText is the length in bytes of the longest text that is cached.
 const maxCachedText = 16 << 10
 
-// statement is what is known of one SQL text. It never changes.
+// statement is what is known of one SQL text by one name. It never changes, except for
+// renamed.
 type statement struct {
 	query     string
+	result    sqltext.Result
 	text      ledger.Text
 	commentAt int // where a comment goes in the text, -1 if there must be none
 
@@ -26,6 +29,8 @@ type statement struct {
 	sanitized     []trace.SpanStartOption // for calls without arguments
 	withArguments []trace.SpanStartOption // for the others: as written, if there is a placeholder
 	prepareSpan   []trace.SpanStartOption // for PREPARE
+
+	renamed atomic.Pointer[statement] // by the last name of NameQuery
 }
 
 // statement returns what is known of query, from the cache if possible.
@@ -46,11 +51,17 @@ func (db *database) statement(query string) *statement {
 // scan makes the statement of a text.
 func (db *database) scan(query string) *statement {
 	r := sqltext.Parse(db.dialect, query)
+	return db.newStatement(query, r, cmp.Or(r.Name, r.Summary))
+}
+
+// newStatement makes the statement of a text that was parsed, by a name.
+func (db *database) newStatement(query string, r sqltext.Result, name string) *statement {
 	st := &statement{
 		query:         query,
-		text:          db.text(r),
+		result:        r,
+		text:          db.text(r, name),
 		commentAt:     -1,
-		operationKind: db.bySummary(r.Summary),
+		operationKind: db.kindOf(name, r),
 	}
 	if db.comment.mode != 0 {
 		st.commentAt = r.CommentAt
@@ -59,34 +70,40 @@ func (db *database) scan(query string) *statement {
 	if p := db.prepare; p != nil {
 		prepareStart = p.start[:len(p.start):len(p.start)]
 	}
-	if r.Summary != "" {
-		prepareStart = append(prepareStart, semconv.DBQuerySummary(r.Summary))
+	if name != "" {
+		prepareStart = append(prepareStart, semconv.DBQuerySummary(name))
 	}
-	if db.cfg.queryText == QueryTextOff || r.Text == "" {
-		st.sanitized = startOptions(st.start)
-		st.withArguments = st.sanitized
-		st.prepareSpan = startOptions(prepareStart)
-		return st
+	start := st.start[:len(st.start):len(st.start)]
+	if r.Procedure != "" {
+		start = append(start, semconv.DBStoredProcedureName(r.Procedure))
 	}
-	base := st.start[:len(st.start):len(st.start)]
-	text := semconv.DBQueryText(r.Text)
-	st.sanitized = startOptions(append(base, text))
+	asWritten := r.Placeholder && db.cfg.queryText == QueryTextDefault
+	st.sanitized = db.textOptions(start, r.Text)
 	st.withArguments = st.sanitized
-	if r.Placeholder && db.cfg.queryText == QueryTextDefault {
-		text = semconv.DBQueryText(sqltext.Truncate(query))
-		st.withArguments = startOptions(append(base, text))
+	prepared := r.Text
+	if asWritten {
+		written := sqltext.Truncate(query)
+		st.withArguments = db.textOptions(start, written)
+		if db.preparesAsWritten(r) {
+			prepared = written
+		}
 	}
-	if !db.preparesAsWritten(r) {
-		text = semconv.DBQueryText(r.Text)
-	}
-	st.prepareSpan = startOptions(append(prepareStart, text))
+	st.prepareSpan = db.textOptions(prepareStart, prepared)
 	return st
 }
 
+// textOptions returns the options of a span with that text, if it has one.
+func (db *database) textOptions(kv []attribute.KeyValue, text string) []trace.SpanStartOption {
+	if text != "" && db.cfg.queryText != QueryTextOff {
+		kv = append(kv[:len(kv):len(kv)], semconv.DBQueryText(text))
+	}
+	return startOptions(kv)
+}
+
 // text returns what the ledger knows of a text.
-func (db *database) text(r sqltext.Result) ledger.Text {
+func (db *database) text(r sqltext.Result, name string) ledger.Text {
 	t := ledger.Text{
-		Summary:   r.Summary,
+		Summary:   name,
 		SQL:       r.Text,
 		Hash:      r.Hash,
 		Statement: true,

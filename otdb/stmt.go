@@ -177,6 +177,5 @@ func (s *stmt) begin(ctx context.Context, op *operation, args []driver.NamedValu
 		}
 		sk.abandon()
 	}
-	db := s.conn.db
-	return op.begin(ctx, s.st.operationKind, s.st, db.startOptions(s.st, args))
+	return op.execute(ctx, s.st, args)
 }

@@ -28,7 +28,7 @@ func (t *tx) end(k *operationKind, f func() error) (err error) {
 	t.conn.tx = nil
 	op := operation{ctx: t.ctx}
 	if k != nil {
-		op.begin(t.ctx, k, nil, k.startOptions)
+		op.begin(t.ctx, k, nil)
 	}
 	err = instrument.ErrNotReturned
 	defer func() { op.end(&outcome{err: err}) }()

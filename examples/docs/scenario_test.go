@@ -117,9 +117,9 @@ func emit(t *testing.T) *emitted {
 	check(t, err)
 	db := otdb.OpenDB(connector("file:"+filepath.Join(t.TempDir(), "docs.db")), otdb.WithSystem("sqlite"),
 		otdb.WithTracerProvider(tracer), otdb.WithMeterProvider(meter), otdb.WithAttributes(attribute.Bool(userKey, true)),
-		otdb.WithNamespace("docs"), otdb.WithServer("db.example.com", 6000), otdb.WithRowCounts(),
+		otdb.WithNamespace("docs"), otdb.WithServer("db.example.com", 6000), otdb.WithPoolName("docs"), otdb.WithRowCounts(),
 		otdb.WithOperations(otdb.DefaultOperations|otdb.OperationPing|otdb.OperationResetSession),
-		otdb.WithQueryParameters(func(string) bool { return true }), otdb.WithSlowStatements(1, logger))
+		otdb.WithQueryParameters(func(string) bool { return true }), otdb.WithSlowLog(1, logger))
 	t.Cleanup(func() { check(t, db.Close()) })
 	db.SetMaxOpenConns(8)
 
@@ -234,6 +234,7 @@ func (s *scenario) play() {
 		}
 		return errors.Join(rows.Err(), rows.Close())
 	})
+	s.run("docs.procedure", errAny, func(ctx context.Context) error { return s.exec(ctx, "CALL docs(?)", 1) })
 	s.run("docs.panic", errAny, func(context.Context) error { panic("any") })
 	s.run("docs.skip", errAny, func(context.Context) error { return worker.Skip(errAny) })
 	ctx, cancel := context.WithCancelCause(s.Context())

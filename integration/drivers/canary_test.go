@@ -533,7 +533,7 @@ func TestCanaries(t *testing.T) {
 	logger := slog.New(slog.NewJSONHandler(&log, nil))
 	canaryOptions = []otdb.Option{
 		otdb.WithTracerProvider(tracers), otdb.WithMeterProvider(meters),
-		otdb.WithSlowStatements(1, logger), otdb.WithRowCounts(),
+		otdb.WithSlowLog(1, logger), otdb.WithRowCounts(),
 	}
 	db, err := otdb.Open("sqlite3", "file:"+filepath.Join(t.TempDir(), "people.db")+"?_foreign_keys=on&_sync=off&_journal_mode=memory&_busy_timeout=0", canaryOptions...)
 	if err != nil {
