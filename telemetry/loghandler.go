@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"log"
 	"log/slog"
 	"slices"
 
@@ -30,12 +31,20 @@ const logScope = "github.com/taskspan/taskspan/telemetry"
 // reach next unchanged, at no cost in memory. The level is that of next, for both: what it is not
 // enabled for is not exported either. With a nil next, records go to OpenTelemetry alone.
 //
+// The next handler may be slog's default one, or be built on it, as in
+//
+//	slog.SetDefault(slog.New(telemetry.NewLogHandler(slog.Default().Handler())))
+//
+// The package log then prints to where it did when the handler was made.
+//
 // The handler may be made before Start is called, and used concurrently if next can be.
 func NewLogHandler(next slog.Handler) slog.Handler {
 	return &logHandler{
 		next:   next,
 		base:   next,
 		export: otelslog.NewHandler(logScope),
+		toLog:  printsToLog(next),
+		log:    standardLog(),
 	}
 }
 
@@ -49,6 +58,8 @@ type logHandler struct {
 	base   slog.Handler // with those attributes that came before the first group
 	groups []logGroup   // outermost first
 	export slog.Handler
+	toLog  bool        // next prints by the package log
+	log    *log.Logger // as the package log was when the handler was made
 }
 
 // logGroup is a group of a logger, and the logger's attributes in it.
@@ -67,12 +78,23 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	from := fromProgram
+	// What comes from log has neither, unless a handler around this one adds it.
+	if h.toLog || h.next != nil && r.NumAttrs() == 0 && ctx == context.Background() {
+		from = source()
+	}
+	if from == fromItself {
+		return h.log.Output(0, r.Message) // which is the whole line
+	}
 	var exportErr error
-	if h.export.Enabled(ctx, r.Level) {
+	if h.export.Enabled(ctx, r.Level) && !isOwn(ctx) {
 		exportErr = h.export.Handle(ctx, r) // it takes the ids from ctx
 	}
-	if h.next == nil {
+	switch {
+	case h.next == nil:
 		return exportErr
+	case from == fromLog && h.toLog:
+		return join(h.log.Output(0, r.Message), exportErr)
 	}
 	sc := trace.SpanContextFromContext(ctx)
 	if !sc.IsValid() {

@@ -53,8 +53,11 @@ func newConfig(opts []Option) *config {
 }
 
 // WithServiceName sets service.name where neither OTEL_SERVICE_NAME nor OTEL_RESOURCE_ATTRIBUTES does.
-// By default it is unknown_service: and the name of the executable.
+// By default, and for an empty name, it is unknown_service: and the name of the executable.
 func WithServiceName(name string) Option {
+	if name == "" {
+		return nil
+	}
 	return WithResourceAttributes(semconv.ServiceName(name))
 }
 

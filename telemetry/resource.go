@@ -3,10 +3,15 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/resource"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
 // newResource describes the process: what is detected, then what the program says, then what the
@@ -30,5 +35,26 @@ func newResource(ctx context.Context, attributes []attribute.KeyValue) *resource
 	if err != nil {
 		otel.Handle(fmt.Errorf("telemetry: detecting the resource: %w", err))
 	}
-	return res
+	name := "unknown_service:" + filepath.Base(os.Args[0])
+	for _, kv := range attributes {
+		if kv.Key == semconv.ServiceNameKey && strings.TrimSpace(kv.Value.AsString()) != "" {
+			name = kv.Value.AsString()
+		}
+	}
+	return clean(res, name)
+}
+
+// clean returns res with a name in place of an empty one of the service, which OTEL_RESOURCE_ATTRIBUTES and
+// options can leave, and with valid UTF-8 alone: one bad byte makes an exporter drop all there is.
+func clean(res *resource.Resource, name string) *resource.Resource {
+	attributes := res.Attributes()
+	for i, kv := range attributes {
+		switch {
+		case kv.Key == semconv.ServiceNameKey && kv.Value.Type() == attribute.STRING && strings.TrimSpace(kv.Value.AsString()) == "":
+			attributes[i] = semconv.ServiceName(strings.ToValidUTF8(name, "\ufffd"))
+		case kv.Value.Type() == attribute.STRING && !utf8.ValidString(kv.Value.AsString()):
+			attributes[i].Value = attribute.StringValue(strings.ToValidUTF8(kv.Value.AsString(), "\ufffd"))
+		}
+	}
+	return resource.NewWithAttributes(res.SchemaURL(), attributes...)
 }

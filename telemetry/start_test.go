@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -434,6 +435,36 @@ func TestMalformedResource(t *testing.T) {
 	got := errs.all()
 	if len(got) == 0 || !strings.HasPrefix(got[0].Error(), "telemetry: detecting the resource: ") {
 		t.Errorf("%v", got)
+	}
+}
+
+// An empty name is none, wherever it comes from, and bad bytes do not leave.
+func TestEmptyServiceName(t *testing.T) {
+	for name, test := range map[string]struct {
+		env  map[string]string
+		opt  Option
+		want string
+	}{
+		"option":              {nil, WithServiceName(""), ""},
+		"attribute":           {nil, WithResourceAttributes(attribute.String("service.name", "")), ""},
+		"resource attributes": {map[string]string{"OTEL_RESOURCE_ATTRIBUTES": "service.name="}, WithServiceName("code"), "code"},
+		"variable":            {map[string]string{"OTEL_SERVICE_NAME": " "}, WithServiceName(""), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recorder := tracetest.NewSpanRecorder()
+			_, err := start(t, test.env, test.opt, WithServiceVersion("v1\xff"), WithSpanProcessor(recorder))
+			if err != nil {
+				t.Fatal(err)
+			}
+			record(t)
+			set := recorder.Ended()[0].Resource().Set()
+			if got, _ := set.Value("service.name"); got.AsString() != cmp.Or(test.want, "unknown_service:telemetry.test") {
+				t.Errorf("service.name=%q", got.AsString())
+			}
+			if got, _ := set.Value("service.version"); got.AsString() != "v1\ufffd" {
+				t.Errorf("service.version=%q", got.AsString())
+			}
+		})
 	}
 }
 
