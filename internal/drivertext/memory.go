@@ -6,10 +6,12 @@ import (
 	"sync"
 )
 
-// Bounds of one memory. The texts that were said last are known.
+// Bounds of one memory. The texts that were said last are known, fewer of them to the
+// process: all tasks look through those.
 const (
-	maxTexts = 1024
-	maxBytes = 256 << 10
+	maxTexts   = 1024
+	maxBytes   = 256 << 10
+	maxProcess = 256
 )
 
 // Memory holds what drivers said to one task. The zero value is ready for use, and
@@ -47,6 +49,10 @@ func (m *Memory) Remember(err error, texts ...*Text) {
 }
 
 func (m *Memory) add(err error, texts []*Text) {
+	limit := maxTexts
+	if m == &process {
+		limit = maxProcess
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.byRaw == nil {
@@ -60,7 +66,7 @@ func (m *Memory) add(err error, texts []*Text) {
 		}
 		m.byRaw[t.raw] = m.texts.PushBack(&said{t, err})
 		m.bytes += len(t.raw)
-		for m.texts.Len() > maxTexts || m.bytes > maxBytes {
+		for m.texts.Len() > limit || m.bytes > maxBytes {
 			old := m.texts.Remove(m.texts.Front()).(*said).text
 			delete(m.byRaw, old.raw)
 			m.bytes -= len(old.raw)

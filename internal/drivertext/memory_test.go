@@ -38,7 +38,7 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%s: the newest text is not known", name)
 		}
 	}
-	if task, others := inner.Known(); len(task) != 2 || len(others) != maxTexts {
+	if task, others := inner.Known(); len(task) != 2 || len(others) != maxProcess {
 		t.Errorf("%d and %d texts are known", len(task), len(others))
 	}
 }
