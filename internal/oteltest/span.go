@@ -49,8 +49,15 @@ type Span struct {
 	Parent string // the parent's name, "" for a root
 	Start  Attrs  // what a sampler sees
 	End    Attrs  // what is added after the start
+	Events []Event
 	Failed bool   // has the status Error
 	Status string // its text
+}
+
+// Event is a whole event of a span, but for its time.
+type Event struct {
+	Name  string
+	Attrs Attrs
 }
 
 func (s Span) text(scope Scope) string {
@@ -58,8 +65,12 @@ func (s Span) text(scope Scope) string {
 	if s.Failed {
 		status = fmt.Sprintf("%v %q", codes.Error, s.Status)
 	}
-	return spanText(s.Name, s.Kind, s.Parent, s.Start.Slice(), s.End.Slice(), status,
+	text := spanText(s.Name, s.Kind, s.Parent, s.Start.Slice(), s.End.Slice(), status,
 		strings.TrimSpace(strings.Join([]string{scope.Name, scope.Version, scope.SchemaURL}, " ")))
+	for _, e := range s.Events {
+		text += eventText(e.Name, e.Attrs.Slice())
+	}
+	return text
 }
 
 const statusUnset = "unset"
@@ -98,7 +109,7 @@ func (r *Rig) Text(s sdktrace.ReadOnlySpan) string {
 	text := spanText(s.Name(), s.SpanKind(), parent, started, added, status,
 		strings.TrimSpace(strings.Join([]string{lib.Name, lib.Version, lib.SchemaURL, strings.Join(KeyValues(lib.Attributes.ToSlice()), " ")}, " ")))
 	for _, e := range s.Events() {
-		text += "  event " + e.Name + "\n"
+		text += eventText(e.Name, e.Attributes)
 	}
 	for range s.Links() {
 		text += "  link\n"
@@ -123,6 +134,14 @@ func spanText(name string, kind trace.SpanKind, parent string, start, added []at
 	}
 	fmt.Fprintf(&b, "  status %s\n", status)
 	return b.String()
+}
+
+func eventText(name string, kv []attribute.KeyValue) string {
+	text := fmt.Sprintf("  event %q\n", name)
+	for _, kv := range KeyValues(kv) {
+		text += "    " + kv + "\n"
+	}
+	return text
 }
 
 // KeyValue renders an attribute with its type.
