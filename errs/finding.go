@@ -75,7 +75,7 @@ func (n *node) note() finding {
 
 // noteType adds what the type of n says.
 func (f *finding) noteType(n *node) {
-	switch e := n.err.(type) { //nolint:errorlint // the tree is walked by hand
+	switch e := n.err.(type) {
 	case *net.OpError:
 		if e == nil {
 			return

@@ -139,7 +139,7 @@ func containsBob(s string) bool { return strings.Contains(s, "bob") }
 func scan(src, dest any) error {
 	db := sql.OpenDB(oneValue{src: src})
 	defer db.Close()
-	return db.QueryRow("").Scan(dest) //nolint:noctx // there is no server
+	return db.QueryRow("").Scan(dest)
 }
 
 // oneValue is a database of one row with one value.

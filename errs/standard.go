@@ -17,7 +17,7 @@ import (
 // that could not be parsed. What they wrap is kept, and what was being done.
 func standardText(n *node, f *finding, wrapped safeText) safeText {
 	var doing string
-	switch e := n.err.(type) { //nolint:errorlint // the tree is walked by hand
+	switch e := n.err.(type) {
 	case *net.OpError:
 		doing = words(e.Op, network(e.Net))
 	case *url.Error:
@@ -76,7 +76,7 @@ func runtimeText(n *node, f *finding) string {
 // panicText is the text of a recovered panic: never the value, and of one that is an
 // error its safe text.
 func panicText(n *node, inner string) string {
-	p, ok := n.err.(*PanicError) //nolint:errorlint // the tree is walked by hand
+	p, ok := n.err.(*PanicError)
 	if !ok || p == nil || p.Value == nil {
 		return "panic"
 	}

@@ -359,7 +359,10 @@ func isApostrophe(before, after string) bool {
 		return true
 	}
 	word := strings.TrimLeft(before, punctuation)
-	return len(word) > 1 && word[0] != '_' && !strings.ContainsAny(word, "&") || strings.Contains("dljmtcs", word)
+	if len(word) == 1 {
+		return strings.IndexByte("dljmtcs", word[0]) >= 0
+	}
+	return word != "" && word[0] != '_' && !strings.Contains(word, "&")
 }
 
 // isPlain reports whether s is a word of letters.
