@@ -28,6 +28,7 @@ const (
 type line struct {
 	prefix     string // the branches
 	name       string
+	count      string // of operations; is never cut
 	duration   string
 	start, end time.Time
 	fill       rune // of the bar; 0: solid
@@ -45,7 +46,7 @@ func (l *layout) lay(buf *bytes.Buffer, tr *localTrace) {
 	nameWidth := 0
 	for i := range l.lines {
 		line := &l.lines[i]
-		nameWidth = max(nameWidth, utf8.RuneCountInString(line.prefix)+utf8.RuneCountInString(line.name))
+		nameWidth = max(nameWidth, utf8.RuneCountInString(line.prefix+line.name+line.count))
 		l.extend(line.start)
 		if line.fill != fillRunning {
 			l.extend(line.end)
@@ -217,7 +218,8 @@ func (l *layout) fold(r row, prefix, below string) {
 	}
 	l.lines = append(l.lines, line{
 		prefix:   prefix,
-		name:     name + " ×" + strconv.Itoa(f.count),
+		name:     name,
+		count:    " ×" + strconv.Itoa(f.count),
 		duration: humanDuration(f.total()),
 		start:    f.start,
 		end:      f.end,
@@ -249,7 +251,7 @@ func failure(errType, text string) string {
 
 // write lays out a line.
 func (l *layout) write(buf *bytes.Buffer, line *line, nameWidth int) {
-	name := clip(line.prefix+line.name, nameWidth)
+	name := clip(line.prefix+line.name, nameWidth-utf8.RuneCountInString(line.count)) + line.count
 	buf.WriteString(name)
 	pad(buf, nameWidth-utf8.RuneCountInString(name)+2)
 	pad(buf, durationWidth-utf8.RuneCountInString(line.duration))

@@ -738,6 +738,13 @@ load               2.00 ms ▕████████████████�
 `)
 }
 
+// A long name gives way to the number.
+func TestCountIsNotCut(t *testing.T) {
+	f := newForest(t, WithColumns(60))
+	f.folded(context.Background(), strings.Repeat("x", 100), 0, ms, 12345, 0, 0.001, 0.001)
+	f.expect(t, strings.Repeat("x", 15)+"… ×12345   1.00 ms ▕░░░░░░░░░░░░░░░░░░░░░░░░▏ mean 81 ns, max 1.00 ms\n")
+}
+
 // The writer and the handler of errors are called outside the lock: they may use whatever they like of it.
 func TestCalledOutsideTheLock(t *testing.T) {
 	f := newForest(t)
