@@ -53,8 +53,13 @@ func (t *templater) step() {
 			t.out = append(t.out, ' ')
 		}
 	case t.atWord() && t.wording():
-	case r == '\\' && t.escapedQuote() > 0:
-		t.quoted(t.escapedQuote())
+	case r == '\\':
+		if size := t.escapedQuote(); size > 0 {
+			t.quoted(size)
+			return
+		}
+		t.at += len(t.in[t.at:]) - len(strings.TrimLeft(t.in[t.at:], `\`)) // all at once: there may be many
+		t.hole("")
 	case r == '"', r == '`', r == '\'':
 		t.quoted(size)
 	case r == '=':
