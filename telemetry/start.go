@@ -54,7 +54,7 @@ func Start(ctx context.Context, opts ...Option) (*Telemetry, error) {
 	s.prepareLogs(ctx)
 	s.prepareMetrics(ctx)
 	s.resource = newResource(ctx, s.config.attributes)
-	s.startMetrics(ctx)
+	s.startMetrics()
 	s.startTraces()
 	s.startLogs()
 	s.startServer()
@@ -149,7 +149,7 @@ func (s *setup) prepareMetrics(ctx context.Context) {
 }
 
 // startMetrics makes one MeterProvider for all readers.
-func (s *setup) startMetrics(ctx context.Context) {
+func (s *setup) startMetrics() {
 	c := s.config
 	readers := slices.Concat(s.readers, c.readers)
 	if s.prometheus {
