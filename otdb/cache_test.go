@@ -74,6 +74,41 @@ func TestStatementCacheIsBounded(t *testing.T) {
 	runtime.KeepAlive(db)
 }
 
+// Long texts take the place of many short ones: what the cache holds is bounded in bytes.
+func TestStatementCacheIsBoundedInBytes(t *testing.T) {
+	db := observed(t)
+	before := heap()
+	padding := strings.Repeat("a, ", 5000)
+	for i := range 600 {
+		db.statement(fmt.Sprintf("SELECT %sb FROM t WHERE c = ? AND d = 'value %d'", padding, i))
+	}
+	grown := int64(heap()) - int64(before)
+	db.wantCached(t)
+	if grown > maxCachedBytes+maxCachedBytes/8 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	if n, _ := db.cached(); n < 100 {
+		t.Errorf("%d statements are cached", n)
+	}
+	runtime.KeepAlive(db)
+}
+
+// wantCached tests that the cache knows what it holds, and that it is not too much.
+func (db *database) wantCached(t *testing.T) {
+	t.Helper()
+	var size int64
+	for i := range db.statements.slots {
+		for j := range db.statements.slots[i].ways {
+			if st := db.statements.slots[i].ways[j].Load(); st != nil {
+				size += st.bytes()
+			}
+		}
+	}
+	if known := db.statements.size.Load(); size != known || size > maxCachedBytes {
+		t.Errorf("the cache holds %d bytes, and knows of %d", size, known)
+	}
+}
+
 func TestStatementCacheKeepsWhatIsUsed(t *testing.T) {
 	db := observed(t)
 	st := db.statement("SELECT a FROM t")
@@ -167,13 +202,14 @@ func TestCacheConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for i := range 2000 {
 				query := fmt.Sprintf("SELECT a FROM t%d", (i*7+w)%1500)
-				if st := db.statement(query); st.query != query || st.info.Summary != query[:6]+query[13:] {
+						if st := db.statement(query); st.query != query || st.info.Summary != query[:6]+query[13:] {
 					t.Errorf("%s has the statement of %s", query, st.query)
 				}
 			}
 		})
 	}
 	wg.Wait()
+	db.wantCached(t)
 }
 
 // stringOf returns b as a string that shares its memory.

@@ -44,7 +44,7 @@ func (db *database) statement(query string) *statement {
 	}
 	// The text may be a small part of a large string: the cache must not hold that.
 	st := db.scan(strings.Clone(query))
-	slot.add(st)
+	db.statements.add(slot, st)
 	return st
 }
 
@@ -129,16 +129,28 @@ func (db *database) preparesAsWritten(r sqltext.Result) bool {
 
 // statementCache holds statements by their text. It is set-associative: a
 // text's hash names a slot of a few ways, and a text that finds its slot full
-// takes the place of another. So its size is fixed, and neither a hit nor a
-// miss takes a lock or writes to anything that other goroutines' hits read.
+// takes the place of another. Its statements hold at most maxCachedBytes: beyond
+// that, a hand goes round and removes what it comes to. Neither a hit nor a miss takes
+// a lock or writes to anything that other goroutines' hits read.
 type statementCache struct {
 	slots [cacheSlots]cacheSlot
+	size  atomic.Int64  // the sum of what the statements hold
+	hand  atomic.Uint32 // the way that makes room next
 }
 
 const (
-	cacheSlots = 256
-	cacheWays  = 4
+	cacheSlots     = 256
+	cacheWays      = 4
+	maxCachedBytes = 4 << 20 // in a database handle
 )
+
+// bytes returns about how much memory the statement holds: its texts, and what the
+// options of its spans take.
+func (st *statement) bytes() int64 {
+	const options = 1 << 10
+	texts := len(st.query) + len(st.text.SQL) + len(st.text.Summary) + min(len(st.query), sqltext.MaxText)
+	return int64(texts+texts/16) + options // allocations are rounded up
+}
 
 type cacheSlot struct {
 	ways [cacheWays]atomic.Pointer[statement]
@@ -160,6 +172,26 @@ func (s *cacheSlot) find(query string) *statement {
 	return nil
 }
 
-func (s *cacheSlot) add(st *statement) {
-	s.ways[s.next.Add(1)%cacheWays].Store(st)
+func (c *statementCache) add(slot *cacheSlot, st *statement) {
+	c.put(&slot.ways[slot.next.Add(1)%cacheWays], st)
+	for range cacheSlots * cacheWays {
+		if c.size.Load() <= maxCachedBytes {
+			return
+		}
+		i := c.hand.Add(1)
+		c.put(&c.slots[i/cacheWays%cacheSlots].ways[i%cacheWays], nil)
+	}
+}
+
+// put replaces the statement in a way, and corrects the size. Each statement is added
+// and subtracted once, whoever does it.
+func (c *statementCache) put(way *atomic.Pointer[statement], st *statement) {
+	var change int64
+	if st != nil {
+		change = st.bytes()
+	}
+	if old := way.Swap(st); old != nil {
+		change -= old.bytes()
+	}
+	c.size.Add(change)
 }
