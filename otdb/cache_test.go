@@ -202,7 +202,7 @@ func TestCacheConcurrently(t *testing.T) {
 		wg.Go(func() {
 			for i := range 2000 {
 				query := fmt.Sprintf("SELECT a FROM t%d", (i*7+w)%1500)
-						if st := db.statement(query); st.query != query || st.info.Summary != query[:6]+query[13:] {
+				if st := db.statement(query); st.query != query || st.info.Summary != query[:6]+query[13:] {
 					t.Errorf("%s has the statement of %s", query, st.query)
 				}
 			}

@@ -82,7 +82,7 @@ func (db *database) newStatement(query string, r sqltext.Result, name string) *s
 	st.withArguments = st.sanitized
 	prepared := r.Text
 	if asWritten {
-		written := sqltext.Truncate(query)
+		written := sqltext.Written(db.dialect, query)
 		st.withArguments = db.textOptions(start, written)
 		if db.preparesAsWritten(r) {
 			prepared = written

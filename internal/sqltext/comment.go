@@ -9,6 +9,10 @@ func (s *scanner) comment(from, to int) {
 		s.dropRest(from)
 		return
 	}
+	if s.written {
+		s.pos = to
+		return
+	}
 	s.flush(from)
 	if n := len(s.out); n > 0 && n < MaxText && to < len(s.src) && !isSpace(s.out[n-1]) && !isSpace(s.src[to]) {
 		s.write(" ")

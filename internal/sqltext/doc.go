@@ -28,6 +28,8 @@
 //     are kept where only the name of a relation can stand (after FROM, JOIN, INTO,
 //     UPDATE, WITH, CREATE TABLE and the like) or beside the dot of a qualified
 //     name, and are a literal elsewhere.
+//   - A quoted name that holds "://", a question mark, = or @ becomes a question mark:
+//     some databases read from signed addresses in the place of a table.
 //   - Whatever is not closed becomes one question mark up to the end of the text; so
 //     does everything from the first NUL byte or invalid UTF-8 on, with the word
 //     that touches it.

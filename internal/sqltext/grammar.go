@@ -68,6 +68,7 @@ type frame struct {
 	mark      int     // length of the summary after the operation
 	late      bool    // WITH waits there until a name follows
 	named     int     // common table expressions in scope outside
+	call      span    // the word before the parenthesis, which may be a function
 }
 
 // top returns the innermost frame.
@@ -138,7 +139,7 @@ func (s *scanner) takeWord(from, to int) {
 			return
 		}
 		if f.arguments && k.argument() && !s.breaks(f, k) {
-			s.literal(from, to) // a string without quotes
+			s.hidden(from, to) // a string without quotes
 			return
 		}
 		if s.routine.active {
@@ -334,6 +335,10 @@ func (s *scanner) takeComma() {
 		f.start = false
 	}
 	s.endSetting()
+	if s.written && s.over == 0 && s.depth == s.rows.depth && s.prev == tokenClose && !s.rows.elided {
+		s.flush(s.pos - 1)
+		s.rows.comma = len(s.out)
+	}
 	s.took(tokenComma, kwNone)
 }
 
@@ -368,7 +373,7 @@ func (s *scanner) statement() {
 func (s *scanner) takeOpen() {
 	s.endTarget()
 	s.list.active = false
-	if s.prevWord == kwIn {
+	if s.prevWord == kwIn && !s.written {
 		s.flush(s.pos)
 		s.list = inList{active: true, mark: len(s.out)}
 	}
@@ -381,7 +386,11 @@ func (s *scanner) takeOpen() {
 	if f.values && f.stmt == kwInsert && s.prev == tokenComma {
 		s.batched = true
 	}
+	s.beginRow(f)
 	inner := frame{named: s.named}
+	if s.prev == tokenName {
+		inner.call = s.last
+	}
 	want := f.want
 	if want == wantFunction { // the word before is no name
 		s.sum.drop()
@@ -430,6 +439,7 @@ func (s *scanner) takeClose() {
 		}
 		s.list.active = false
 	}
+	s.endRow()
 	switch {
 	case s.over > 0:
 		s.over--

@@ -67,8 +67,18 @@ func (s *scanner) quotedName(from, i int, q byte) {
 		s.dropRest(from)
 		return
 	}
+	if isAddress(s.src[i:end]) {
+		s.hidden(from, end)
+		return
+	}
 	s.pos = end
 	s.takeName(from, end)
+}
+
+// isAddress reports whether a quoted name may be an address with credentials in it, from
+// which some databases read.
+func isAddress(name string) bool {
+	return strings.ContainsAny(name, "?=@") || strings.Contains(name, "://")
 }
 
 // quote reads a token in single, double or back quotes.
@@ -123,6 +133,10 @@ func (s *scanner) doubleQuoted(from int) {
 		s.dropRest(from)
 		return
 	}
+	if isAddress(s.src[from:end]) {
+		s.hidden(from, end)
+		return
+	}
 	if s.prev == tokenDot || s.wantsName() || s.at(end) == '.' && qualifies(s.at(end+1)) {
 		s.pos = end
 		s.takeName(from, end)
@@ -160,6 +174,10 @@ func (s *scanner) bracket() {
 		end := strings.IndexByte(s.src[from:], ']')
 		if end < 0 {
 			s.dropRest(from)
+			return
+		}
+		if isAddress(s.src[from : from+end]) {
+			s.hidden(from, from+end+1)
 			return
 		}
 		s.pos = from + end + 1

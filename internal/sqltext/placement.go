@@ -33,7 +33,7 @@ func AddComment(query, comment string, at int) string {
 // expression and all that follows, comments as well, and drivers take what is behind the
 // last semicolon for one more statement, whose rows are then those of the text.
 func (s *scanner) commentAt(query, text string) int {
-	if !s.takesComment(query, text) {
+	if !s.takesComment(text) {
 		return -1
 	}
 	comments := readComments(query)
@@ -70,7 +70,7 @@ func (s *scanner) commentAt(query, text string) int {
 //   - go-mssqldb takes a text that is only a name for the procedure to call, and
 //     INSERTBULK for a bulk copy. There, and in databases that are not known, only
 //     a text that begins with a known operation has a comment.
-func (s *scanner) takesComment(query, text string) bool {
+func (s *scanner) takesComment(text string) bool {
 	if s.unsure || !s.whole || s.kept || strings.TrimLeftFunc(text, blank) == "" {
 		return false
 	}

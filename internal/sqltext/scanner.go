@@ -49,6 +49,9 @@ type scanner struct {
 	script      bool // and something behind one, perhaps
 	newline     bool // white space with a line's end precedes the token
 
+	written bool // the text is recorded as written, where it may be
+	rows    rows
+
 	// What the operations tell.
 	operations    int     // how many were begun
 	targets       int     // how many targets were named
@@ -121,6 +124,7 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.list = inList{}
 	s.setting, s.attach, s.password = setting{}, attachNone, false
 	s.sum.reset()
+	s.written, s.rows = false, rows{}
 	s.lineComment = span{}
 	s.operations, s.targets, s.first, s.renames, s.routineCalled = 0, 0, kwNone, false, false
 	s.batched, s.several, s.parted, s.kept, s.inserts = false, false, false, false, false
@@ -240,6 +244,22 @@ func (s *scanner) literal(from, to int) {
 		s.dropRest(from)
 		return
 	}
+	s.rows.plain = false
+	if s.keepsLiteral(from, to) {
+		s.pos = to
+	} else {
+		s.replace(from, to, "?")
+	}
+	s.takeValue()
+}
+
+// hidden replaces the secret src[from:to].
+func (s *scanner) hidden(from, to int) {
+	if s.edge(to) {
+		s.dropRest(from)
+		return
+	}
+	s.rows.plain = false
 	s.replace(from, to, "?")
 	s.takeValue()
 }

@@ -46,7 +46,7 @@ func (s *scanner) takeSecret(from, to int) bool {
 		if doubtful(s.src[to:end]) {
 			s.dropRest(from)
 		} else {
-			s.literal(from, end)
+			s.hidden(from, end)
 		}
 		return true
 	case s.attach != attachNone:
@@ -94,7 +94,7 @@ func (s *scanner) takeSecretName(from, to int) bool {
 
 // hide takes src[from:to] as a literal.
 func (s *scanner) hide(from, to int) bool {
-	s.literal(from, to)
+	s.hidden(from, to)
 	return true
 }
 
@@ -120,7 +120,7 @@ func (s *scanner) takeAttached(from, to int) {
 		s.took(tokenName, kwNone)
 		s.attach = attachName
 	default:
-		s.literal(from, to)
+		s.hidden(from, to)
 	}
 }
 
