@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/taskspan/taskspan/internal/instrument"
+	"github.com/taskspan/taskspan/internal/ledger"
 )
 
 // conn is a connection. What it claims to implement beyond these methods is
@@ -29,9 +30,10 @@ type conn struct {
 	cachesByText bool
 
 	latest  *statement
-	tx      *tx        // the open transaction
-	skipped []*skipped // the statements that raw skipped, until they are prepared; oldest first
-	spare   *query     // for the next query
+	tx      *tx          // the open transaction
+	skipped []*skipped   // the statements that raw skipped, until they are prepared; oldest first
+	place   ledger.Place // of an operation that is one call
+	spare   *query       // for the next query
 }
 
 var (
@@ -148,18 +150,25 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 
 // beginTx is the operation of a BEGIN.
 func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.Tx, error)) (_ driver.Tx, err error) {
-	op := operation{ctx: ctx}
+	op := operation{ctx: ctx, account: c.account()}
 	callCtx := ctx
 	if k := c.db.begin; k != nil {
 		callCtx = op.begin(ctx, k, nil)
 	}
+	var t *tx
 	err = instrument.ErrNotReturned
-	defer func() { op.end(&outcome{err: err}) }()
+	defer func() {
+		out := outcome{err: err}
+		op.end(&out)
+		if t != nil {
+			t.begin(&op, &out)
+		}
+	}()
 	raw, err := begin(callCtx)
 	if err != nil {
 		return nil, err
 	}
-	t := &tx{raw: raw, conn: c, ctx: ctx}
+	t = &tx{raw: raw, conn: c, ctx: ctx}
 	c.tx = t
 	return t, nil
 }
@@ -201,7 +210,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 // prepareWith is the operation of a PREPARE.
 func (c *conn) prepareWith(ctx context.Context, query string, prepare func(context.Context, string) (driver.Stmt, error)) (_ driver.Stmt, err error) {
 	st := c.statement(query)
-	op := operation{ctx: ctx}
+	op := operation{ctx: ctx, account: c.account()}
 	callCtx := ctx
 	if c.db.prepare != nil {
 		op.st = st.named(ctx)
@@ -242,11 +251,12 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 		}
 	}
 	st := c.statement(query)
-	var op operation
+	op := operation{account: c.account()}
 	callCtx := op.execute(ctx, st, args)
 	err = instrument.ErrNotReturned
 	defer func() {
 		if err == driver.ErrSkip { //nolint:errorlint // database/sql compares it so
+			op.leave()
 			c.keepSkipped(&skipped{operation: op, ctx: ctx, query: query})
 			return
 		}
@@ -279,6 +289,7 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 	defer func() {
 		switch {
 		case err == driver.ErrSkip: //nolint:errorlint // database/sql compares it so
+			q.op.leave()
 			c.keepSkipped(&skipped{operation: q.op, ctx: ctx, query: query})
 			q.release()
 		case err != nil:

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/internal/instrument"
+	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/internal/sqltext"
 	"github.com/taskspan/taskspan/internal/target"
 )
@@ -45,6 +46,7 @@ type database struct {
 	// The lifecycle operations; those that are not traced are nil.
 	lifecycle                        map[string]*operationKind
 	prepare, begin, commit, rollback *operationKind
+	beginText                        ledger.Text
 
 	statements statementCache
 	comment    commenter
@@ -79,6 +81,7 @@ func newDatabase(cfg *config, inferred target.Target) (*database, error) {
 	}
 	db.prepare, db.begin = db.lifecycle[OperationPrepare.String()], db.lifecycle[OperationBegin.String()]
 	db.commit, db.rollback = db.lifecycle[OperationCommit.String()], db.lifecycle[OperationRollback.String()]
+	db.beginText.Summary = OperationBegin.String()
 	db.other = db.summaryKind(otherSummary)
 	db.comment = newCommenter(cfg)
 	return db, err

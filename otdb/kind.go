@@ -8,6 +8,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
@@ -16,6 +17,7 @@ import (
 type operationKind struct {
 	db     *database
 	info   SpanInfo
+	entry  ledger.Text          // what the ledger knows of a lifecycle operation
 	name   string               // the span's
 	start  []attribute.KeyValue // given at the span's start
 	metric []attribute.KeyValue // of every point in the metrics
@@ -33,6 +35,7 @@ func (db *database) lifecycleKind(o Operation) *operationKind {
 	k := &operationKind{
 		db:     db,
 		info:   SpanInfo{Operation: o},
+		entry:  ledger.Text{Summary: name},
 		name:   name,
 		start:  db.with(semconv.DBOperationName(name)),
 		metric: db.with(semconv.DBOperationName(name)),

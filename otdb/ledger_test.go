@@ -102,8 +102,9 @@ func TestRowsThatATaskLeaks(t *testing.T) {
 	defer rows.Close()
 	rows.Next()
 	leaks := task.EndTask()
-	if want := []ledger.Leak{{Summary: "SELECT otdb_users", Rows: 1}}; !slices.Equal(leaks, want) {
-		t.Errorf("leaks %v, want %v", leaks, want)
+	if len(leaks) != 1 || leaks[0].Transaction || leaks[0].Rows != 1 || leaks[0].Summary != "SELECT otdb_users" ||
+		leaks[0].SQL != "SELECT id, email FROM otdb_users" {
+		t.Errorf("leaks %v", leaks)
 	}
 	if got := task.Totals(); got.Operations != 2 || got.Statements != 1 || got.Errors != 0 || got.Rows != 1 {
 		t.Errorf("totals %+v", got)

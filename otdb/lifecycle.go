@@ -9,6 +9,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/internal/ledger"
 )
 
 // What happens to a connection as such, connect, ping and session reset, goes
@@ -72,7 +74,8 @@ func operationName(_ context.Context, m otelsql.Method, _ string) string {
 // the context of the operation's span.
 type lifecycleContext struct {
 	context.Context
-	op operation
+	op    operation
+	place ledger.Place
 }
 
 // lifecycleProvider is the tracer provider that otelsql gets.
@@ -107,5 +110,6 @@ func (t lifecycleTracer) Start(ctx context.Context, name string, _ ...trace.Span
 	if k == nil {
 		return c.Context, noop.Span{}
 	}
+	c.op.place = &c.place
 	return c.op.begin(c.Context, k, nil), noop.Span{}
 }

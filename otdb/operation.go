@@ -36,9 +36,9 @@ type operation struct {
 	times          spanTimes       // the span again, if it knows its times
 	started        time.Time       // by the span, if it knows its times
 	began          time.Duration   // otherwise, a reading of the clock
-	ledger         *ledger.Ledger
-	st             *statement // that is executed or prepared, nil for other operations
-	recording      bool       // the span is
+	st             *statement      // that is executed or prepared, nil for other operations
+	recording      bool            // the span is
+	account
 }
 
 // spanTimes are the times that a span may know. The SDK's spans do, which makes
@@ -61,11 +61,18 @@ func (o *operation) begin(ctx context.Context, k *operationKind, args []driver.N
 	o.operationKind = k
 	o.ctx = ctx
 	o.ledger = ledger.FromContext(ctx)
+	o.text = &k.entry
+	if k.statement() {
+		o.text = &o.st.text
+	}
 	if !k.db.selective || o.traced() {
 		o.startSpan(ctx, o.options(args))
 	}
 	if o.times == nil {
 		o.began = k.db.now()
+	}
+	if o.ledger != nil || o.tx != nil {
+		o.enter()
 	}
 	return o.ctx
 }
@@ -135,8 +142,8 @@ func (o *operation) end(out *outcome) {
 	if o.operationKind != nil {
 		guarded("the span", func() { o.endSpan(out) })
 		guarded("the meter", func() { o.measure(out) })
-		if o.ledger != nil {
-			o.account(out)
+		if o.ledger != nil || o.tx != nil {
+			o.enterLedger(out)
 		}
 		if slow := o.db.cfg.slow; slow > 0 && o.statement() && out.inDriver() >= slow {
 			guarded("the handler of slow statements", func() { o.logSlow(out) })
@@ -226,23 +233,6 @@ func (o *operation) measure(out *outcome) {
 	o.db.duration.Record(o.ctx, out.length.Seconds(), record...)
 	if o.db.cfg.rowCounts && out.hasRows {
 		o.db.rows.Record(o.ctx, out.rows, record...)
-	}
-}
-
-// account enters the operation into the ledger of its task.
-func (o *operation) account(out *outcome) {
-	e := ledger.Entry{
-		Failed:   out.failed(),
-		Rows:     out.rows,
-		Duration: out.inDriver(),
-	}
-	if o.statement() {
-		e.Text = &o.st.text
-	}
-	if out.open != nil {
-		o.ledger.RecordRows(e, out.open)
-	} else {
-		o.ledger.Record(e)
 	}
 }
 

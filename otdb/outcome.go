@@ -27,12 +27,11 @@ type outcome struct {
 
 	// Of a query:
 	hasRows bool
-	rows    int64            // that the consumer read
-	timed   bool             // driver and outside are known
-	driver  time.Duration    // the time inside the driver
-	outside time.Duration    // the rest of the time until the rows ended
-	leaked  bool             // the task has ended the rows
-	open    *ledger.OpenRows // what is to be taken off the ledger's list, or nil
+	rows    int64         // that the consumer read
+	timed   bool          // driver and outside are known
+	driver  time.Duration // the time inside the driver
+	outside time.Duration // the rest of the time until the rows ended
+	leaked  bool          // the task has ended the rows
 }
 
 // Failures without an error.

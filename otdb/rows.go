@@ -56,7 +56,7 @@ type query struct {
 
 	// What there is only in a task.
 	listed    bool
-	place     ledger.OpenRows
+	place     ledger.Place
 	published published
 }
 
@@ -83,6 +83,7 @@ func (c *conn) newQuery() *query {
 	}
 	c.spare = nil
 	q.conn, q.tx = c, c.tx
+	q.op.account = account{place: &q.place, tx: c.tx.tracked()}
 	return q
 }
 
@@ -128,7 +129,7 @@ func (q *query) open(raw driver.Rows) driver.Rows {
 		}
 		q.listed = true
 		r.publish()
-		op.ledger.Open(&q.place, r)
+		q.place.Hold(r)
 	}
 	return r.shaped()
 }
@@ -292,7 +293,6 @@ func (r *rows) end(err error) {
 		if !r.ended.CompareAndSwap(false, true) {
 			return // the task has it, and still reads the query
 		}
-		out.open = &q.place
 	}
 	r.query = nil
 	if q.inside {
@@ -319,12 +319,12 @@ func (r *rows) publish() {
 }
 
 // EndLeaked implements ledger.Leaker.
-func (r *rows) EndLeaked() (ledger.Leak, bool) {
+func (r *rows) EndLeaked() (rows int64, leaked bool) {
 	if isDone(r.done) || isDone(r.txDone) {
-		return ledger.Leak{}, false // database/sql closes them
+		return 0, false // database/sql closes them
 	}
 	if !r.ended.CompareAndSwap(false, true) {
-		return ledger.Leak{}, false
+		return 0, false
 	}
 	q := r.query // which the rows keep, now that they cannot end it
 	latest := q.published.progress[q.published.latest.Load()]
@@ -332,7 +332,7 @@ func (r *rows) EndLeaked() (ledger.Leak, bool) {
 		hasRows: true, rows: latest.rows, leaked: true,
 		timed: true, driver: latest.driver, outside: q.op.db.now() - q.began - latest.driver,
 	})
-	return ledger.Leak{Summary: q.op.info.Summary, Rows: latest.rows}, true
+	return latest.rows, true
 }
 
 // isDone reports whether the context is done whose channel that is.

@@ -78,10 +78,14 @@ func sameContext(a, b context.Context) (same bool) {
 // prepareSkipped is PrepareContext for a statement that raw has skipped.
 func (c *conn) prepareSkipped(ctx context.Context, sk *skipped) (_ driver.Stmt, err error) {
 	st := c.statement(sk.query)
+	sk.place = &c.place
+	sk.enter()
 	err = instrument.ErrNotReturned
 	defer func() {
 		if err != nil {
 			sk.end(&outcome{err: err})
+		} else {
+			sk.leave()
 		}
 	}()
 	raw, err := c.prepare(sk.operation.ctx, c.db.comment.prepared(ctx, st, sk.query))

@@ -125,7 +125,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res d
 			return nil, err
 		}
 	}
-	var op operation
+	op := operation{account: s.conn.account()}
 	callCtx := s.begin(ctx, &op, args)
 	err = instrument.ErrNotReturned
 	defer func() { op.end(&outcome{err: err, result: res}) }()
@@ -172,7 +172,10 @@ func (s *stmt) begin(ctx context.Context, op *operation, args []driver.NamedValu
 	if sk := s.skipped; sk != nil {
 		s.skipped = nil
 		if sameContext(sk.ctx, ctx) {
+			place := op.place
 			*op = sk.operation
+			op.place = place
+			op.enter()
 			return op.ctx
 		}
 		sk.abandon()

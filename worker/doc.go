@@ -119,7 +119,12 @@
 //     what tasks within this one have reported not counted again;
 //   - rows_leaked: rows were open when the outermost task ended, or the last of
 //     the tasks that they were opened in, if one outlived it;
-//   - slow_statement: a statement took one second or more ([WithSlowStatements]).
+//   - slow_statement: a statement took one second or more ([WithSlowStatements]);
+//   - transaction_leaked: a transaction was open when rows would be leaked;
+//   - transaction_idle: no operation of a transaction was open for ten seconds or
+//     more ([WithIdleTransactions]).
+//
+// A finding has the place in the code, if that is known: see [Location].
 //
 // A task reports at most 16 of a kind, the worst first.
 //

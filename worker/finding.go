@@ -15,7 +15,7 @@ import (
 )
 
 // Finding is something that a task should not do to its databases. There is one
-// for all statements with one text, or for all waits for one pool.
+// for each kind and text, or pool.
 type Finding struct {
 	Kind    FindingKind
 	Summary string // db.query.summary
@@ -34,9 +34,19 @@ type FindingKind string
 
 // The values of [FindingKind].
 const (
+	// One text ran as often as WithRepeatedStatements says, or more often.
 	FindingRepeatedStatement FindingKind = "repeated_statement"
-	FindingRowsLeaked        FindingKind = "rows_leaked"
-	FindingSlowStatement     FindingKind = "slow_statement"
+	// A statement took as long as WithSlowStatements says, or longer.
+	FindingSlowStatement FindingKind = "slow_statement"
+	// Rows were open when the outermost task ended.
+	FindingRowsLeaked FindingKind = "rows_leaked"
+	// A transaction was open when the outermost task ended.
+	FindingTransactionLeaked FindingKind = "transaction_leaked"
+	// No operation of a transaction was open for as long as WithIdleTransactions
+	// says, or longer.
+	FindingTransactionIdle FindingKind = "transaction_idle"
+	// The task waited a second or more for the connections of a pool.
+	FindingConnectionWait FindingKind = "connection_wait"
 )
 
 // findingEvent is the name of the span event of a finding.
@@ -59,11 +69,18 @@ func (t *task) closeLedger(a *account) {
 	l := &t.ledger
 	var leaks []ledger.Leak
 	a.Totals, leaks = l.Settle()
+	if a.Totals == (ledger.Totals{}) && len(leaks) == 0 {
+		return
+	}
 	var repeated []ledger.Repetition
 	if n := l.Limits().RepeatedStatements; n > 0 && a.Statements >= n {
 		repeated = l.TakeRepeated(n)
 	}
-	a.findings = t.findings(repeated, leaks)
+	var waits []ledger.Wait
+	if a.Wait >= ledger.LongWait {
+		waits = l.TakeLongWaits()
+	}
+	a.findings = t.findings(repeated, waits, leaks)
 }
 
 // found returns what a running task has done so far.
@@ -72,48 +89,70 @@ func (t *task) found() []Finding {
 	if n := t.ledger.Limits().RepeatedStatements; n > 0 {
 		repeated = t.ledger.Repeated(n)
 	}
-	return t.findings(repeated, nil)
+	return t.findings(repeated, t.ledger.LongWaits(), nil)
 }
 
 // findings returns the findings of a task.
-func (t *task) findings(repeated []ledger.Repetition, leaks []ledger.Leak) (out []Finding) {
+func (t *task) findings(repeated []ledger.Repetition, waits []ledger.Wait, leaks []ledger.Leak) (out []Finding) {
 	for _, s := range first(repeated) {
-		out = append(out, Finding{Kind: FindingRepeatedStatement, Summary: s.Summary, Text: s.SQL, Count: s.Count})
+		out = append(out, Finding{Kind: FindingRepeatedStatement, Summary: s.Summary, Text: s.SQL, Count: s.Count, Location: locate(s.Site)})
 	}
 	if len(leaks) > 0 {
-		out = append(out, first(leakFindings(leaks))...)
+		out = append(out, leakFindings(leaks)...)
 	}
-	if t.ledger.Limits().SlowStatements > 0 {
-		for _, s := range first(t.ledger.Slow()) {
-			out = append(out, Finding{Kind: FindingSlowStatement, Summary: s.Summary, Text: s.SQL, Count: s.Count, Slowest: s.Slowest})
-		}
+	for _, s := range first(t.ledger.Slow()) {
+		out = append(out, Finding{Kind: FindingSlowStatement, Summary: s.Summary, Text: s.SQL, Count: s.Count, Slowest: s.Slowest, Location: locate(s.Site)})
+	}
+	for _, x := range first(t.ledger.Idle()) {
+		out = append(out, Finding{Kind: FindingTransactionIdle, Summary: x.Summary, Text: x.SQL, Count: x.Count, Slowest: x.Longest, Location: locate(x.Site)})
+	}
+	for _, w := range first(waits) {
+		out = append(out, Finding{Kind: FindingConnectionWait, Pool: w.Pool, Count: w.Count, Slowest: w.Longest, Location: locate(w.Site)})
 	}
 	return out
 }
 
 func first[T any](s []T) []T { return s[:min(len(s), maxFindings)] }
 
-// leakFindings puts the leaks of one summary together, the most frequent first.
+// leakFindings puts the leaks of one kind and text together, the most frequent
+// first.
 func leakFindings(leaks []ledger.Leak) []Finding {
-	var out []Finding
-	at := make(map[string]int)
-	for _, l := range leaks {
-		i, ok := at[l.Summary]
-		if !ok {
-			i = len(out)
-			at[l.Summary] = i
-			out = append(out, Finding{Kind: FindingRowsLeaked, Summary: l.Summary})
-		}
-		out[i].Count++
-		out[i].Rows += l.Rows
+	type key struct {
+		transaction bool
+		hash        uint64
+		summary     string // of an operation without a text
 	}
-	slices.SortStableFunc(out, func(a, b Finding) int { return cmp.Compare(b.Count, a.Count) })
-	return out
+	var rows, transactions []Finding
+	at := make(map[key]int)
+	for i := range leaks {
+		l := &leaks[i]
+		list, kind := &rows, FindingRowsLeaked
+		if l.Transaction {
+			list, kind = &transactions, FindingTransactionLeaked
+		}
+		k := key{l.Transaction, l.Hash, l.Summary}
+		i, ok := at[k]
+		if !ok {
+			i = len(*list)
+			at[k] = i
+			*list = append(*list, Finding{Kind: kind, Summary: l.Summary, Text: l.SQL})
+		}
+		f := &(*list)[i]
+		f.Count++
+		f.Rows += l.Rows
+		if f.Location == (Location{}) {
+			f.Location = locate(l.Site)
+		}
+	}
+	most := func(a, b Finding) int { return cmp.Compare(b.Count, a.Count) }
+	slices.SortStableFunc(rows, most)
+	slices.SortStableFunc(transactions, most)
+	return append(first(rows), first(transactions)...)
 }
 
 // attributes returns the finding as the attributes of an event.
 func (f *Finding) attributes() []attribute.KeyValue {
-	kv := make([]attribute.KeyValue, 0, 6)
+	kv := make([]attribute.KeyValue, 0, 10)
 	kv = append(kv, keyFindingKind.String(string(f.Kind)), keyFindingCount.Int64(f.Count))
 	if f.Summary != "" {
 		kv = append(kv, semconv.DBQuerySummary(f.Summary))
@@ -124,10 +163,13 @@ func (f *Finding) attributes() []attribute.KeyValue {
 	switch f.Kind {
 	case FindingRowsLeaked:
 		kv = append(kv, keyFindingRows.Int64(f.Rows))
-	case FindingSlowStatement:
+	case FindingSlowStatement, FindingTransactionIdle, FindingConnectionWait:
 		kv = append(kv, keyFindingSlowest.Float64(f.Slowest.Seconds()))
 	}
-	return kv
+	if f.Pool != "" {
+		kv = append(kv, semconv.DBClientConnectionPoolName(f.Pool))
+	}
+	return f.Location.attributes(kv)
 }
 
 // reportFinding puts a finding onto the span and into the log.

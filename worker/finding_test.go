@@ -34,21 +34,25 @@ func textOf(summary string) *ledger.Text {
 
 // openRows is a result set that nobody closes.
 type openRows struct {
-	ledger.OpenRows
-	summary string
-	read    int64
-	ended   int
+	ledger.Place
+	read  int64
+	ended int
 }
 
-func (r *openRows) EndLeaked() (ledger.Leak, bool) {
+func (r *openRows) EndLeaked() (int64, bool) {
 	r.ended++
-	return ledger.Leak{Summary: r.summary, Rows: r.read}, true
+	return r.read, true
 }
 
 func open(ctx context.Context, summary string, read int64) *openRows {
-	r := &openRows{summary: summary, read: read}
-	ledger.FromContext(ctx).Open(&r.OpenRows, r)
+	r := &openRows{read: read}
+	r.open(ctx, summary)
 	return r
+}
+
+func (r *openRows) open(ctx context.Context, summary string) {
+	ledger.FromContext(ctx).Begin(&r.Place, nil, textOf(summary), time.Now())
+	r.Hold(r)
 }
 
 // foundMetric makes the metric of the findings of the task "load".
@@ -84,7 +88,13 @@ func (b *backend) wantFindings(want ...kv) {
 		records = append(records, record{slog.LevelWarn, "task finding", "load", logged})
 		byKind[w["worker.finding.kind"].(string)]++
 	}
+	for _, e := range spans[len(spans)-1].Events {
+		takeLocation(e.Attributes)
+	}
 	wantEqual(b.t, "events", spans[len(spans)-1].Events, events)
+	for i := range b.log.records {
+		takeLocation(b.log.records[i].Attrs)
+	}
 	b.wantLog(records...)
 	got := b.collect()["worker.task.findings"]
 	if len(want) == 0 {
@@ -92,6 +102,14 @@ func (b *backend) wantFindings(want ...kv) {
 		return
 	}
 	b.wantMetric(foundMetric(byKind))
+}
+
+// takeLocation takes off where in the code something was: of most tests, it is in
+// these helpers.
+func takeLocation(attrs kv) {
+	for _, key := range []string{"code.file.path", "code.line.number", "code.function.name", "code.stacktrace"} {
+		delete(attrs, key)
+	}
 }
 
 func TestRepeatedStatement(t *testing.T) {
@@ -180,7 +198,7 @@ func TestRowsLeaked(t *testing.T) {
 			_ = b.runner.Run(ctx, "inner", func(ctx context.Context) error {
 				rows = append(rows, open(ctx, "SELECT imports", 0), open(ctx, "SELECT packages", 3), open(ctx, "SELECT packages", 4))
 				closed := open(ctx, "SELECT modules", 1)
-				ledger.FromContext(ctx).Close(&closed.OpenRows)
+				closed.Leave()
 				return nil
 			})
 			// Rows may pass to the task around the one that opened them.
@@ -217,8 +235,8 @@ func TestRowsLeakedByOutliving(t *testing.T) {
 					<-over
 					late := open(ctx, "SELECT b", 1)
 					if !want {
-						ledger.FromContext(ctx).Close(&rows.OpenRows)
-						ledger.FromContext(ctx).Close(&late.OpenRows)
+						rows.Leave()
+						late.Leave()
 					}
 					return 0, nil
 				}, WithRunner(b.runner))
@@ -238,6 +256,104 @@ func TestRowsLeakedByOutliving(t *testing.T) {
 			}
 		})
 	}
+}
+
+// heldTransaction is a transaction that nobody ends.
+type heldTransaction struct {
+	ledger.Transaction
+	closing bool
+}
+
+func (x *heldTransaction) EndLeaked() (int64, bool) { return 0, !x.closing }
+
+// Transactions that are left open, or idle for too long, and waits for
+// connections are findings, with what there is to say of them.
+func TestTransactionsAndWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t, WithIdleTransactions(time.Minute))
+		begin := &ledger.Text{Summary: "BEGIN"}
+		var report Report
+		defer b.runner.Watch(func(_ context.Context, r Report) { report = r })()
+		began := time.Now()
+		_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
+			l := ledger.FromContext(ctx)
+			start := func(x *heldTransaction, statement string) *heldTransaction {
+				l.BeginTransaction(&x.Transaction, begin, time.Now(), time.Now(), x)
+				if statement != "" {
+					text := textOf(statement)
+					text.SQL = statement + " SET id = ?"
+					var p ledger.Place
+					l.Begin(&p, &x.Transaction, text, time.Now())
+					l.End(&p, ledger.Entry{Text: text})
+				}
+				return x
+			}
+			start(&heldTransaction{}, "UPDATE packages")
+			start(&heldTransaction{}, "")
+			start(&heldTransaction{closing: true}, "UPDATE imports") // database/sql is rolling it back
+			for _, idle := range []time.Duration{time.Minute, 2 * time.Minute, time.Second} {
+				x := start(&heldTransaction{}, "UPDATE modules")
+				time.Sleep(idle)
+				x.End(time.Now())
+			}
+			l.Waited("db:5432/shop", 1500*time.Millisecond)
+			l.Waited("db:5432/shop", 500*time.Millisecond)
+			l.Waited("db:5432/other", 999*time.Millisecond)
+			r, _ := CurrentReport(ctx)
+			if n := len(r.Findings); n != 2 { // what leaks is not known before the end
+				t.Errorf("%d findings so far: %v", n, r.Findings)
+			}
+			held := []HeldReport{
+				{Kind: HeldTransaction, Summary: "UPDATE packages", Since: began, Idle: 181 * time.Second},
+				{Kind: HeldTransaction, Summary: "BEGIN", Since: began, Idle: 181 * time.Second},
+				{Kind: HeldTransaction, Summary: "UPDATE imports", Since: began, Idle: 181 * time.Second},
+			}
+			wantEqual(t, "held", r.DB.Held, held)
+			return nil
+		})
+		if len(report.DB.Held) != 3 || len(report.Findings) != 4 || report.DB.Wait != 2999*time.Millisecond {
+			t.Errorf("%v", report)
+		}
+		b.wantFindings(
+			kv{"worker.finding.kind": "transaction_leaked", "worker.finding.count": int64(1), "db.query.summary": "UPDATE packages", "db.query.text": "UPDATE packages SET id = ?"},
+			kv{"worker.finding.kind": "transaction_leaked", "worker.finding.count": int64(1), "db.query.summary": "BEGIN"},
+			kv{"worker.finding.kind": "transaction_idle", "worker.finding.count": int64(2), "db.query.summary": "UPDATE modules", "db.query.text": "UPDATE modules SET id = ?", "worker.finding.slowest": 120.},
+			kv{"worker.finding.kind": "connection_wait", "worker.finding.count": int64(2), "db.client.connection.pool.name": "db:5432/shop", "worker.finding.slowest": 1.5},
+		)
+		s := b.ended()[0]
+		if s.Attributes["worker.task.findings"] != int64(4) || s.Attributes["worker.task.db.wait"] != 2.999 {
+			t.Errorf("%v", s.Attributes)
+		}
+		wait := metricdata.Metrics{
+			Name:        "worker.task.db.wait",
+			Description: "Time that a worker task waited for database connections, of tasks that waited.",
+			Unit:        "s",
+			Data: metricdata.Histogram[float64]{
+				Temporality: metricdata.CumulativeTemporality,
+				DataPoints:  []metricdata.HistogramDataPoint[float64]{histogram(durationBuckets, kv{"worker.task.name": "load"}, 2.999)},
+			},
+		}
+		b.wantMetric(wait)
+	})
+}
+
+// A task within another reports what it waited for, and that one the rest.
+func TestConnectionWaitNested(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBackend(t)
+		_ = b.runner.Run(t.Context(), "outer", func(ctx context.Context) error {
+			_ = b.runner.Run(ctx, "inner", func(ctx context.Context) error {
+				ledger.FromContext(ctx).Waited("pool", 2*time.Second)
+				return nil
+			})
+			ledger.FromContext(ctx).Waited("pool", time.Second/2)
+			return nil
+		})
+		inner, outer := b.ended()[0], b.ended()[1]
+		if len(inner.Events) != 1 || len(outer.Events) != 0 || inner.Attributes["worker.task.db.wait"] != 2. || outer.Attributes["worker.task.db.wait"] != 2.5 {
+			t.Errorf("%+v\n%+v", inner, outer)
+		}
+	})
 }
 
 // A failure is recorded beside the findings, and the span ends when the
@@ -331,8 +447,9 @@ func TestLedgerPanics(t *testing.T) {
 	f := recordFaults(t)
 	b := newBackend(t)
 	if err := b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
-		r := new(ledger.OpenRows)
-		ledger.FromContext(ctx).Open(r, panickingRows{})
+		p := new(ledger.Place)
+		ledger.FromContext(ctx).Begin(p, nil, textOf("SELECT packages"), time.Now())
+		p.Hold(panickingRows{})
 		return nil
 	}); err != nil {
 		t.Error(err)
@@ -343,7 +460,7 @@ func TestLedgerPanics(t *testing.T) {
 
 type panickingRows struct{}
 
-func (panickingRows) EndLeaked() (ledger.Leak, bool) { panic("rows") }
+func (panickingRows) EndLeaked() (int64, bool) { panic("rows") }
 
 func TestLabels(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

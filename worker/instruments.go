@@ -19,6 +19,8 @@ const (
 	keyTaskDBDuration   = attribute.Key("worker.task.db.duration")
 	keyTaskDBRows       = attribute.Key("worker.task.db.rows")
 	keyTaskDBErrors     = attribute.Key("worker.task.db.errors")
+	keyTaskDBWait       = attribute.Key("worker.task.db.wait")
+	keyTaskFindings     = attribute.Key("worker.task.findings")
 	keyTaskRetryable    = attribute.Key("worker.task.error.retryable")
 	// Of a task that is still running.
 	keyTaskAge             = attribute.Key("worker.task.age")
@@ -49,6 +51,7 @@ type instruments struct {
 	queueDuration metric.Float64Histogram
 	dbOperations  metric.Int64Histogram
 	dbDuration    metric.Float64Histogram
+	dbWait        metric.Float64Histogram
 	findings      metric.Int64Counter
 }
 
@@ -69,6 +72,10 @@ func newInstruments(m *instrument.Meter) *instruments {
 		dbDuration: m.Float64Histogram("worker.task.db.duration",
 			metric.WithUnit("s"),
 			metric.WithDescription("Time inside database drivers, of a worker task that had database operations."),
+			metric.WithExplicitBucketBoundaries(durationBuckets...)),
+		dbWait: m.Float64Histogram("worker.task.db.wait",
+			metric.WithUnit("s"),
+			metric.WithDescription("Time that a worker task waited for database connections, of tasks that waited."),
 			metric.WithExplicitBucketBoundaries(durationBuckets...)),
 		findings: m.Int64Counter("worker.task.findings",
 			metric.WithUnit("{finding}"),

@@ -92,7 +92,7 @@ func (n node) body(ctx context.Context, cancel context.CancelFunc, total *int64)
 			<-n.over
 			rows := new(openRows)
 			l := ledger.FromContext(ctx)
-			l.Open(&rows.OpenRows, rows)
+			rows.open(ctx, "SELECT late")
 			l.Record(ledger.Entry{Text: textOf("SELECT late")})
 			if rows.ended > 0 {
 				n.t.Error("rows that were opened late have leaked")

@@ -161,7 +161,7 @@ func (t *task) current() Report {
 	if t.phase.Load() != phaseStarting { // there is a span
 		r.Span = t.spanContext()
 	}
-	s := t.ledger.Snapshot()
+	s := t.ledger.Snapshot(t.runner.config.now())
 	r.DB = dbReport(&s)
 	r.Findings = t.found()
 	return r
@@ -222,6 +222,7 @@ func dbReport(s *ledger.Snapshot) DBReport {
 		Errors:     s.Errors,
 		Rows:       s.Rows,
 		Duration:   s.Duration,
+		Wait:       s.Wait,
 	}
 	for i := range s.Statements {
 		st := &s.Statements[i]

@@ -214,6 +214,7 @@ func (t *task) complete(err error) error {
 	o := unjudged(err)
 	defer func() { t.finish(&o) }()
 	o = t.judge(err)
+	t.giveUp(err)
 	return unmarked(err)
 }
 
@@ -231,7 +232,7 @@ func (t *task) finish(o *outcome) {
 	defer t.runner.dismiss(t, o.result == success, end)
 	t.phase.Store(phaseEnded)
 	if ws != nil {
-		a.open = t.ledger.Snapshot()
+		a.open = t.ledger.Snapshot(t.runner.config.now())
 	}
 	defer func() {
 		d := t.measure(o, &a, end)
@@ -248,7 +249,7 @@ func (t *task) finish(o *outcome) {
 // options to end the span with.
 func (t *task) describe(o *outcome, a *account, end *[]trace.SpanEndOption) {
 	defer scope.Guard("the span")
-	if o.err == nil && len(a.findings) == 0 && a.Operations == 0 && o.cause == nil && len(t.options.rest) == 0 {
+	if o.err == nil && len(a.findings) == 0 && a.Operations == 0 && a.Wait == 0 && o.cause == nil && len(t.options.rest) == 0 {
 		t.span.SetAttributes(resultAttributes[o.result]...)
 		return
 	}
@@ -272,7 +273,7 @@ func (t *task) describe(o *outcome, a *account, end *[]trace.SpanEndOption) {
 // setAttributes gives the span the attributes of its end: what is known without a
 // function of the application first.
 func (t *task) setAttributes(o *outcome, a *account) {
-	kv := make([]attribute.KeyValue, 0, 8)
+	kv := make([]attribute.KeyValue, 0, 10)
 	kv = append(kv, resultAttributes[o.result]...)
 	if o.errorType != "" {
 		kv = append(kv, semconv.ErrorTypeKey.String(o.errorType))
@@ -283,6 +284,12 @@ func (t *task) setAttributes(o *outcome, a *account) {
 			keyTaskDBDuration.Float64(a.Duration.Seconds()),
 			keyTaskDBRows.Int64(a.Rows),
 			keyTaskDBErrors.Int64(a.Errors))
+	}
+	if a.Wait > 0 {
+		kv = append(kv, keyTaskDBWait.Float64(a.Wait.Seconds()))
+	}
+	if n := len(a.findings); n > 0 {
+		kv = append(kv, keyTaskFindings.Int(n))
 	}
 	if o.classified {
 		kv = append(kv, keyTaskRetryable.Bool(o.retryable))
@@ -325,6 +332,9 @@ func (t *task) measure(o *outcome, a *account, end time.Duration) (d time.Durati
 	if a.Operations > 0 {
 		in.dbOperations.Record(t.context(), a.Operations, t.name.record...)
 		in.dbDuration.Record(t.context(), a.Duration.Seconds(), t.name.record...)
+	}
+	if a.Wait > 0 {
+		in.dbWait.Record(t.context(), a.Wait.Seconds(), t.name.record...)
 	}
 	for i := range a.findings {
 		in.findings.Add(t.context(), 1, a.findings[i].options(t.name)...)

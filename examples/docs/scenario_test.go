@@ -68,7 +68,7 @@ const userKey = "docs.user"
 type recorder struct {
 	mu       sync.Mutex
 	logs     map[string]*logRecord
-	progress func() // called for each record of a task that says how far it is
+	progress func() // called for each record of a task whose database is at work
 }
 
 func (r *recorder) Enabled(context.Context, slog.Level) bool { return true }
@@ -86,7 +86,7 @@ func (r *recorder) Handle(_ context.Context, rec slog.Record) error {
 		if a.Key != userKey {
 			l.keys[a.Key] = strings.ToLower(a.Value.Kind().String())
 		}
-		if a.Key == "worker.task.progress.done" {
+		if a.Key == "worker.task.db.in_progress.age" {
 			r.progress()
 		}
 		return true
@@ -113,7 +113,7 @@ func emit(t *testing.T) *emitted {
 	runner, err := worker.New(
 		worker.WithTracerProvider(tracer), worker.WithMeterProvider(meter), worker.WithLogger(logger),
 		worker.WithPropagator(propagation.TraceContext{}), worker.WithLabelKeys(userKey), worker.WithRecoverPanics(),
-		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithStillRunning(time.Millisecond), worker.WithSchedule("docs.scheduled", time.Hour))
+		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithIdleTransactions(1), worker.WithStillRunning(time.Millisecond), worker.WithSchedule("docs.scheduled", time.Hour))
 	check(t, err)
 	db := otdb.OpenDB(connector("file:"+filepath.Join(t.TempDir(), "docs.db")), otdb.WithSystem("sqlite"),
 		otdb.WithTracerProvider(tracer), otdb.WithMeterProvider(meter), otdb.WithAttributes(attribute.Bool(userKey, true)),
@@ -172,13 +172,22 @@ type scenario struct {
 	*testing.T
 	runner *worker.Runner
 	db     *sql.DB
-	logged <-chan struct{} // closed when a task that says how far it is was logged
+	logged <-chan struct{} // closed when a task whose database is at work was logged
 }
 
 func (s *scenario) play() {
 	s.run("docs.still", nil, func(ctx context.Context) error {
 		worker.Progress(ctx, 1, 2)
-		<-s.logged
+		ctx, cancel := context.WithCancel(ctx)
+		go func() {
+			<-s.logged
+			cancel()
+		}()
+		var n int
+		const endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+		if err := s.db.QueryRowContext(ctx, endless).Scan(&n); err == nil {
+			return errAny
+		}
 		return nil
 	}, worker.WithID("1"), worker.WithAttempt(1))
 	s.run("docs.schema", nil, func(ctx context.Context) error {
@@ -216,6 +225,12 @@ func (s *scenario) play() {
 		s.Cleanup(func() { check(s.T, rows.Close()) })
 		rows.Next()
 		return rows.Err()
+	})
+	s.run("docs.leak", nil, func(ctx context.Context) error {
+		tx, err := s.db.BeginTx(ctx, nil)
+		check(s.T, err)
+		s.Cleanup(func() { check(s.T, tx.Rollback()) })
+		return nil
 	})
 	s.run("docs.failure", errAny, func(ctx context.Context) error { return s.exec(ctx, "INSERT INTO docs VALUES (?)", 1) })
 	s.run("docs.retry", errAny, func(ctx context.Context) error { return s.exec(ctx, "INSERT INTO docs VALUES (?)", 1) },

@@ -11,9 +11,9 @@
 //
 // All methods but Init, Bind and Context may be called concurrently, and all but those
 // accept a nil *Ledger, which records nothing. Memory is bounded whatever a
-// task does: a ledger holds at most [MaxStatements] distinct texts, and one
-// node for each open result set (a result set holds a connection, so the pool
-// bounds them).
+// task does: a ledger holds at most [MaxStatements] distinct texts, and lists
+// what is open (operations, result sets and transactions hold a connection, so
+// the pool bounds them).
 package ledger
 
 import (
@@ -37,6 +37,8 @@ type Totals struct {
 	Errors     int64         // operations that failed
 	Rows       int64         // rows that the consumers read
 	Duration   time.Duration // time inside the driver
+	Wait       time.Duration // for free connections
+	Idle       int64         // transactions that were idle for too long
 }
 
 // Text is what is known of an SQL text, or of an operation without one, such as
@@ -60,6 +62,8 @@ type Entry struct {
 	Rows int64
 	// Duration is the time spent inside the driver.
 	Duration time.Duration
+	// Length is the time from the operation's begin to its end.
+	Length time.Duration
 }
 
 // Config says whose ledger it is and what it looks for.
@@ -93,16 +97,18 @@ type Ledger struct {
 	done   <-chan struct{}                   // of ctx: some drivers ask three times a row
 	said   atomic.Pointer[drivertext.Memory] // nil until somebody asks for it
 
-	mu     sync.Mutex
-	closed atomic.Bool // no rows are listed any more; set under mu
-	ended  bool
-	slow   int16 // how many statements were slow at least once
-	totals Totals
-	books  *books // nil until a statement ends
+	mu      sync.Mutex
+	closed  atomic.Bool  // nothing is listed any more; set under mu
+	watched atomic.Bool  // a statement is; set under mu
+	calls   atomic.Int32 // remembered with their sites
+	ended   bool
+	slow    int16 // how many statements were slow at least once
+	totals  Totals
+	books   *books // nil until a statement ends
 
-	// The open result sets of a tree of tasks are listed in the outermost one
-	// that is running: rows may pass from a task to the one around it.
-	first, newest *OpenRows
+	// What is open in a tree of tasks is listed in the outermost one that is
+	// running: rows may pass from a task to the one around it.
+	first, newest *Place
 }
 
 // New returns an empty ledger for the task of that name. A nil parent makes it
@@ -137,17 +143,6 @@ func (l *Ledger) Said() *drivertext.Memory {
 		m = l.said.Load()
 	}
 	return m
-}
-
-// outermost returns the ledger of the outermost running task among l and those
-// around it that lie within end, or nil if all of them have ended.
-func (l *Ledger) outermost(end *Ledger) (out *Ledger) {
-	for ; l != nil && l != end; l = l.parent {
-		if !l.closed.Load() {
-			out = l
-		}
-	}
-	return out
 }
 
 // Task returns the name of the task that the ledger belongs to, and "" for a
@@ -186,24 +181,6 @@ func (l *Ledger) Record(e Entry) {
 	}
 }
 
-// RecordRows is [Ledger.Record] and, for the rows of the operation,
-// [Ledger.Close]. For rows in l's own list it locks no more than Record does.
-func (l *Ledger) RecordRows(e Entry, n *OpenRows) {
-	if l == nil {
-		return
-	}
-	l.mu.Lock()
-	closed := l.unlistLocked(n)
-	judged := l.recordLocked(&e, false)
-	l.mu.Unlock()
-	if !closed {
-		l.Close(n)
-	}
-	for p := l.parent; p != nil; p = p.parent {
-		judged = p.record(&e, judged) || judged
-	}
-}
-
 // record reports whether e was held against l's threshold for slow statements.
 // Whether it was slow is for the innermost running task alone to say.
 func (l *Ledger) record(e *Entry, judged bool) bool {
@@ -231,6 +208,7 @@ func (l *Ledger) recordLocked(e *Entry, judged bool) bool {
 		if s.add(e, !judged && limit > 0 && e.Duration >= limit) {
 			l.slow++
 		}
+		l.repeated(s)
 	}
 	return true
 }
@@ -246,10 +224,10 @@ func (l *Ledger) Totals() Totals {
 }
 
 // EndTask ends the task: the ledger's own account is final from then on. If all
-// tasks around it have ended, result sets that are still open are ended through
-// [Leaker.EndLeaked] and returned, but for those that were opened within a task
-// that is still running: they are that one's from then on. The second call does
-// nothing.
+// tasks around it have ended, what is still held open is ended through
+// [Leaker.EndLeaked] and returned as far as it is a leak, except for what was
+// opened within a task that is still running: that is that one's from then on.
+// The second call does nothing.
 func (l *Ledger) EndTask() []Leak {
 	_, leaks := l.Settle()
 	return leaks
@@ -268,14 +246,14 @@ func (l *Ledger) Settle() (Totals, []Leak) {
 		l.mu.Unlock()
 		return totals, nil
 	}
-	open := l.unlistRows()
+	open := l.unlistAll()
 	l.mu.Unlock()
 	return l.settle(open)
 }
 
-// settle ends the task, and before that the result sets that it leaves open:
-// what they record on their way still counts.
-func (l *Ledger) settle(open []Leaker) (Totals, []Leak) {
+// settle ends the task, and before that what it leaves open: what that records on
+// its way still counts.
+func (l *Ledger) settle(open []candidate) (Totals, []Leak) {
 	defer l.end()
 	leaks := endLeaked(open)
 	l.end()

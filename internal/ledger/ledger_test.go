@@ -55,14 +55,20 @@ func TestRecord(t *testing.T) {
 func TestNil(t *testing.T) {
 	var l *Ledger
 	l.Record(stmt("SELECT a", 1))
-	l.Open(new(OpenRows), new(rows))
-	l.Close(new(OpenRows))
+	r := new(rows)
+	r.open(l)
+	l.End(&r.Place, stmt("SELECT a", 1))
+	r.open(l)
+	r.Leave()
+	l.BeginTransaction(new(Transaction), text("BEGIN"), time.Time{}, time.Time{}, r)
+	l.Waited("pool", time.Hour)
 	wantTotals(t, l, Totals{})
 	if got := FromContext(context.Background()); got != nil {
 		t.Errorf("FromContext: %v", got)
 	}
 	if l.Task() != "" || l.Owner() != nil || l.Outermost() ||
-		l.EndTask() != nil || l.Repeated(1) != nil || l.TakeRepeated(1) != nil || l.Slow() != nil {
+		l.EndTask() != nil || l.Repeated(1) != nil || l.TakeRepeated(1) != nil || l.Slow() != nil ||
+		l.Statements() != nil || l.Idle() != nil || l.TakeLongWaits() != nil || !reflect.DeepEqual(l.Snapshot(time.Time{}), Snapshot{}) {
 		t.Error("a nil ledger holds something")
 	}
 }
@@ -150,7 +156,7 @@ func TestInit(t *testing.T) {
 
 func repetitions(counts ...any) (out []Repetition) {
 	for i := 0; i < len(counts); i += 2 {
-		out = append(out, Repetition{text(counts[i].(string)), int64(counts[i+1].(int))})
+		out = append(out, Repetition{Text: text(counts[i].(string)), Count: int64(counts[i+1].(int))})
 	}
 	return out
 }
@@ -224,6 +230,17 @@ func TestTakeRepeated(t *testing.T) {
 	}
 }
 
+// unlocated takes the sites off, which must be known.
+func unlocated(slow []SlowStatement) []SlowStatement {
+	for i := range slow {
+		if slow[i].Site == nil {
+			slow[i].Count = -1
+		}
+		slow[i].Site = nil
+	}
+	return slow
+}
+
 func TestSlow(t *testing.T) {
 	var outer, inner, last Ledger
 	outer.Init(nil, Config{Task: "outer", Limits: &Limits{SlowStatements: 10}})
@@ -240,10 +257,10 @@ func TestSlow(t *testing.T) {
 	inner.EndTask()
 	inner.Record(stmt("SELECT e", 10)) // late: outer's to judge
 
-	if got, want := inner.Slow(), []SlowStatement{{text("SELECT b"), 2, 40}, {text("SELECT a"), 1, 20}}; !reflect.DeepEqual(got, want) {
+	if got, want := unlocated(inner.Slow()), []SlowStatement{{Text: text("SELECT b"), Count: 2, Slowest: 40}, {Text: text("SELECT a"), Count: 1, Slowest: 20}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("inner: got %v, want %v", got, want)
 	}
-	if got, want := outer.Slow(), []SlowStatement{{text("SELECT d"), 1, 15}, {text("SELECT e"), 1, 10}}; !reflect.DeepEqual(got, want) {
+	if got, want := unlocated(outer.Slow()), []SlowStatement{{Text: text("SELECT d"), Count: 1, Slowest: 15}, {Text: text("SELECT e"), Count: 1, Slowest: 10}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("outer: got %v, want %v", got, want)
 	}
 	if got := last.Slow(); got != nil {
@@ -273,7 +290,7 @@ func TestBounded(t *testing.T) {
 	if got, want := l.Repeated(2), repetitions("SELECT often", 5, "SELECT late", 3, "SELECT later", 3); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)
 	}
-	if got, want := l.Slow(), []SlowStatement{{text("SELECT slow"), 1, 10}}; !reflect.DeepEqual(got, want) {
+	if got, want := unlocated(l.Slow()), []SlowStatement{{Text: text("SELECT slow"), Count: 1, Slowest: 10}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v", got)
 	}
 	wantTotals(t, &l, Totals{Operations: n + 12, Statements: n + 12, Rows: 2 * (n + 12), Duration: n + 21})
@@ -307,19 +324,34 @@ func TestMoreTextsThanRoom(t *testing.T) {
 
 // rows is an open result set.
 type rows struct {
-	OpenRows
-	leak  Leak
-	gone  bool
-	ended int
-	onEnd func()
+	Place
+	summary string
+	read    int64
+	gone    bool
+	ended   int
+	onEnd   func()
 }
 
-func (r *rows) EndLeaked() (Leak, bool) {
+// open opens the rows in a task.
+func (r *rows) open(l *Ledger) {
+	l.Begin(&r.Place, nil, text(r.summary), time.Time{})
+	r.Hold(r)
+}
+
+func (r *rows) EndLeaked() (int64, bool) {
 	r.ended++
 	if r.onEnd != nil {
 		r.onEnd()
 	}
-	return r.leak, !r.gone
+	return r.read, !r.gone
+}
+
+// told returns what leaks tell, but for their sites.
+func told(leaks []Leak) (out []string) {
+	for _, l := range leaks {
+		out = append(out, fmt.Sprint(l.Summary, " ", l.Rows))
+	}
+	return out
 }
 
 func TestLeaks(t *testing.T) {
@@ -327,19 +359,19 @@ func TestLeaks(t *testing.T) {
 	inner := New(outer, "inner")
 	set := make([]*rows, 5)
 	for i := range set {
-		set[i] = &rows{leak: Leak{Summary: fmt.Sprint("SELECT ", i), Rows: int64(i)}}
-		inner.Open(&set[i].OpenRows, set[i])
+		set[i] = &rows{summary: fmt.Sprint("SELECT ", i), read: int64(i)}
+		set[i].open(inner)
 	}
-	inner.Open(&set[1].OpenRows, set[1]) // a second time is no time
+	set[1].open(inner) // a second time is no time
 	set[3].gone = true
 	set[4].onEnd = func() { inner.Record(stmt("SELECT 4", 1)) }
-	inner.Close(&set[0].OpenRows)
-	inner.Close(&set[0].OpenRows)
+	set[0].Leave()
+	set[0].Leave()
 	if got := inner.EndTask(); got != nil {
 		t.Errorf("rows may outlive an inner task: %v", got)
 	}
-	want := []Leak{{"SELECT 1", 1}, {"SELECT 2", 2}, {"SELECT 4", 4}}
-	if got := outer.EndTask(); !reflect.DeepEqual(got, want) {
+	want := []string{"SELECT 1 1", "SELECT 2 2", "SELECT 4 4"}
+	if got := told(outer.EndTask()); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	wantTotals(t, outer, Totals{Operations: 1, Statements: 1, Rows: 2, Duration: 1})
@@ -347,10 +379,10 @@ func TestLeaks(t *testing.T) {
 		if want := min(i, 1); r.ended != want {
 			t.Errorf("rows %d ended %d times", i, r.ended)
 		}
-		outer.Close(&r.OpenRows)
+		r.Leave()
 	}
 	late := new(rows)
-	inner.Open(&late.OpenRows, late)
+	late.open(inner)
 	if got := outer.EndTask(); got != nil || late.ended != 0 {
 		t.Errorf("rows opened after the end: %v", got)
 	}
@@ -362,21 +394,21 @@ func TestLeaksOfOutliving(t *testing.T) {
 	inner := New(outer, "inner")
 	innermost := New(inner, "innermost")
 	own, ended, running, closed := new(rows), new(rows), new(rows), new(rows)
-	own.leak.Summary, ended.leak.Summary, running.leak.Summary = "own", "ended", "running"
+	own.summary, ended.summary, running.summary = "own", "ended", "running"
 	over := New(outer, "over")
-	outer.Open(&own.OpenRows, own)
-	over.Open(&ended.OpenRows, ended)
-	innermost.Open(&running.OpenRows, running)
-	innermost.Open(&closed.OpenRows, closed)
+	own.open(outer)
+	ended.open(over)
+	running.open(innermost)
+	closed.open(innermost)
 	over.EndTask()
 	innermost.EndTask()
-	if got, want := outer.EndTask(), []Leak{{"own", 0}, {"ended", 0}}; !reflect.DeepEqual(got, want) {
+	if got, want := told(outer.EndTask()), []string{"own 0", "ended 0"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("outer: got %v, want %v", got, want)
 	}
-	innermost.Close(&closed.OpenRows)
-	late := &rows{leak: Leak{Summary: "late"}}
-	innermost.Open(&late.OpenRows, late)
-	if got, want := inner.EndTask(), []Leak{{"running", 0}, {"late", 0}}; !reflect.DeepEqual(got, want) {
+	closed.Leave()
+	late := &rows{summary: "late"}
+	late.open(innermost)
+	if got, want := told(inner.EndTask()), []string{"running 0", "late 0"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("inner: got %v, want %v", got, want)
 	}
 	for _, l := range []*Ledger{outer, over, inner, innermost} {
@@ -403,9 +435,9 @@ func TestConcurrentHandOn(t *testing.T) {
 		for i := range kept {
 			users.Go(func() {
 				kept[i], passing[i] = new(rows), new(rows)
-				innermost.Open(&kept[i].OpenRows, kept[i])
-				innermost.Open(&passing[i].OpenRows, passing[i])
-				innermost.Close(&passing[i].OpenRows)
+				kept[i].open(innermost)
+				passing[i].open(innermost)
+				passing[i].Leave()
 			})
 		}
 		for _, l := range chain[:len(chain)-1] {
@@ -434,31 +466,31 @@ func TestCloseElsewhere(t *testing.T) {
 	a, b := New(nil, "a"), New(nil, "b")
 	first, second, third := new(rows), new(rows), new(rows)
 	for _, r := range []*rows{first, second, third} {
-		a.Open(&r.OpenRows, r)
+		r.open(a)
 	}
-	b.Close(&second.OpenRows)
-	(*Ledger)(nil).Close(&third.OpenRows)
+	b.End(&second.Place, stmt("SELECT b", 1))
+	third.Leave()
 	if got := a.EndTask(); len(got) != 1 || first.ended != 1 || second.ended+third.ended != 0 {
 		t.Errorf("%v", got)
 	}
 }
 
-// RecordRows takes rows off whichever list they are in, and counts their
+// End takes rows off whichever list they are in, and counts their
 // operation in the task that it is called on and those around it.
-func TestRecordRows(t *testing.T) {
+func TestEnd(t *testing.T) {
 	outer := New(nil, "outer")
 	inner := New(outer, "inner")
 	elsewhere := New(nil, "elsewhere")
 	sets := [4]*rows{new(rows), new(rows), new(rows), new(rows)}
-	outer.Open(&sets[0].OpenRows, sets[0])
-	inner.Open(&sets[1].OpenRows, sets[1]) // in outer's list
-	elsewhere.Open(&sets[2].OpenRows, sets[2])
+	sets[0].open(outer)
+	sets[1].open(inner) // in outer's list
+	sets[2].open(elsewhere)
 
-	outer.RecordRows(stmt("SELECT a", 1), &sets[0].OpenRows)
-	inner.RecordRows(stmt("SELECT b", 2), &sets[1].OpenRows)
-	inner.RecordRows(stmt("SELECT c", 4), &sets[2].OpenRows)
-	inner.RecordRows(stmt("SELECT d", 8), &sets[3].OpenRows) // in no list
-	(*Ledger)(nil).RecordRows(stmt("SELECT e", 16), &sets[3].OpenRows)
+	outer.End(&sets[0].Place, stmt("SELECT a", 1))
+	inner.End(&sets[1].Place, stmt("SELECT b", 2))
+	inner.End(&sets[2].Place, stmt("SELECT c", 4))
+	inner.End(&sets[3].Place, stmt("SELECT d", 8)) // in no list
+	(*Ledger)(nil).End(&sets[3].Place, stmt("SELECT e", 16))
 	wantTotals(t, outer, Totals{Operations: 4, Statements: 4, Rows: 8, Duration: 15})
 	wantTotals(t, inner, Totals{Operations: 3, Statements: 3, Rows: 6, Duration: 14})
 	wantTotals(t, elsewhere, Totals{})
@@ -472,9 +504,9 @@ func TestRecordRows(t *testing.T) {
 	around := New(nil, "around")
 	within := New(around, "within")
 	r := new(rows)
-	within.Open(&r.OpenRows, r)
+	r.open(within)
 	around.EndTask()
-	within.RecordRows(stmt("SELECT a", 1), &r.OpenRows)
+	within.End(&r.Place, stmt("SELECT a", 1))
 	if leaks := within.EndTask(); len(leaks) != 0 || r.ended != 0 {
 		t.Errorf("leaks %v", leaks)
 	}
@@ -486,7 +518,7 @@ func TestRecordRows(t *testing.T) {
 func TestEndTaskPanics(t *testing.T) {
 	l := New(nil, "load")
 	r := &rows{onEnd: func() { panic("rows") }}
-	l.Open(&r.OpenRows, r)
+	r.open(l)
 	func() {
 		defer func() { _ = recover() }()
 		l.EndTask()
@@ -509,16 +541,16 @@ func TestConcurrentTree(t *testing.T) {
 			wg.Go(func() {
 				for i := range n {
 					r := new(rows)
-					l.Open(&r.OpenRows, r)
+					r.open(l)
 					e := Entry{Text: text(fmt.Sprint("SELECT ", i%7)), Rows: 1, Duration: 1, Failed: i%2 == 0}
 					switch {
 					case i%10 == 9:
 						l.Record(e) // and leaks the rows
 					case i%2 == 0:
-						l.RecordRows(e, &r.OpenRows)
+						l.End(&r.Place, e)
 					default:
 						l.Record(e)
-						l.Close(&r.OpenRows)
+						r.Leave()
 					}
 					_ = l.Totals()
 					_ = l.Repeated(5)
@@ -569,14 +601,14 @@ func TestConcurrentEnd(t *testing.T) {
 		sets := make([]*rows, 8)
 		for i := range sets {
 			sets[i] = new(rows)
-			l.Open(&sets[i].OpenRows, sets[i])
+			sets[i].open(l)
 		}
 		for _, r := range sets {
-			wg.Go(func() { l.Close(&r.OpenRows) })
+			wg.Go(func() { r.Leave() })
 			wg.Go(func() {
 				late := new(rows)
-				l.Open(&late.OpenRows, late)
-				l.RecordRows(stmt("SELECT a", 1), &late.OpenRows)
+				late.open(l)
+				l.End(&late.Place, stmt("SELECT a", 1))
 			})
 		}
 		wg.Go(func() { l.EndTask() })
@@ -598,9 +630,10 @@ func TestAllocs(t *testing.T) {
 		for _, e := range entries {
 			l.Record(e)
 		}
-		r.OpenRows = OpenRows{}
-		l.Open(&r.OpenRows, r)
-		l.Close(&r.OpenRows)
+		r.open(l)
+		r.Leave()
+		r.open(l)
+		l.End(&r.Place, entries[0])
 		_ = l.Repeated(1 << 40)
 		_ = l.Slow()
 	})
@@ -648,14 +681,41 @@ func BenchmarkRecord(b *testing.B) {
 func BenchmarkStatement(b *testing.B) {
 	l := New(nil, "task")
 	ctx := l.Bind(context.WithValue(context.Background(), contextKey{}, nil))
-	e := stmt("SELECT packages", 1)
+	e, since := stmt("SELECT packages", 1), time.Now()
 	r := new(rows)
 	b.ReportAllocs()
 	for b.Loop() {
 		l := FromContext(ctx)
-		r.OpenRows = OpenRows{}
-		l.Open(&r.OpenRows, r)
-		l.Close(&r.OpenRows)
-		l.Record(e)
+		l.Begin(&r.Place, nil, e.Text, since)
+		r.Hold(r)
+		l.End(&r.Place, e)
+	}
+}
+
+// BenchmarkExec is all that one costs that returns none.
+func BenchmarkExec(b *testing.B) {
+	l := New(nil, "task")
+	ctx := l.Bind(context.WithValue(context.Background(), contextKey{}, nil))
+	e, since := stmt("SELECT packages", 1), time.Now()
+	var p Place
+	b.ReportAllocs()
+	for b.Loop() {
+		l := FromContext(ctx)
+		l.Begin(&p, nil, e.Text, since)
+		l.End(&p, e)
+	}
+}
+
+// BenchmarkExecInTransaction is what one costs in a transaction.
+func BenchmarkExecInTransaction(b *testing.B) {
+	l := New(nil, "task")
+	e, since := stmt("SELECT packages", 1), time.Now()
+	var p Place
+	var tx Transaction
+	l.BeginTransaction(&tx, text("BEGIN"), since, since, new(rows))
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Begin(&p, &tx, e.Text, since)
+		l.End(&p, e)
 	}
 }

@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Snapshot is what a ledger knows at one moment.
 type Snapshot struct {
@@ -24,12 +27,54 @@ type Holding struct {
 	Idle        time.Duration // of the transaction: how long no operation of it was open
 }
 
-// Snapshot returns what the ledger knows now.
-func (l *Ledger) Snapshot() Snapshot {
+// Snapshot returns what the ledger knows now. The time is that by the clock of
+// those who list what is open.
+func (l *Ledger) Snapshot(now time.Time) Snapshot {
 	if l == nil {
 		return Snapshot{}
 	}
+	var s Snapshot
+	for r := l.outermost(nil); r != nil && !r.snapshotOpen(l, now, &s); {
+		r = l.outermost(nil)
+	}
+	l.mu.Lock()
+	s.Totals, s.Statements = l.totals, l.statementsLocked()
+	l.mu.Unlock()
+	slices.SortStableFunc(s.InProgress, func(a, b Activity) int { return a.Since.Compare(b.Since) })
+	slices.SortStableFunc(s.Held, func(a, b Holding) int { return a.Since.Compare(b.Since) })
+	return s
+}
+
+// snapshotOpen adds to s what was opened in task, or within it. It returns false
+// if it is not l in which that is listed any more.
+func (l *Ledger) snapshotOpen(task *Ledger, now time.Time, s *Snapshot) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Snapshot{Totals: l.totals, Statements: l.statementsLocked()}
+	if l.closed.Load() {
+		return false
+	}
+	for p := l.first; p != nil; p = p.next {
+		if !p.opener.within(task) {
+			continue
+		}
+		switch {
+		case p.transaction:
+			s.Held = append(s.Held, Holding{Text: p.described(), Transaction: true, Since: p.since, Idle: p.tx.idleAt(now)})
+		case p.held.Load():
+			s.Held = append(s.Held, Holding{Text: p.text, Since: p.since})
+		default:
+			s.InProgress = append(s.InProgress, Activity{Text: p.text, Since: p.since})
+		}
+	}
+	return true
+}
+
+// within reports whether l is task, or a task within it.
+func (l *Ledger) within(task *Ledger) bool {
+	for ; l != nil; l = l.parent {
+		if l == task {
+			return true
+		}
+	}
+	return false
 }

@@ -22,8 +22,12 @@ type statement struct {
 	taken  int64 // of Count: reported by tasks within this one
 	single int   // its place in books.singles plus one, or zero
 
+	watched bool // its next call is located
+	site    Site // where it was called when it had run often enough to be a finding
+
 	slow        int64         // how many reached the threshold and are this task's to report
 	slowestSlow time.Duration // the longest of these
+	slowSite    Site          // and where it was called
 }
 
 // add adds an entry. It reports whether the text was slow for the first time.
@@ -39,7 +43,9 @@ func (s *statement) add(e *Entry, slow bool) (first bool) {
 		return false
 	}
 	s.slow++
-	s.slowestSlow = max(s.slowestSlow, e.Duration)
+	if e.Duration > s.slowestSlow {
+		s.slowestSlow, s.slowSite = e.Duration, callers()
+	}
 	return s.slow == 1
 }
 
@@ -55,16 +61,24 @@ type books struct {
 	// texts gone when it comes back to it.
 	singles []*statement
 	random  uint64
+
+	watched int // how many statements are
+	idle    []IdleTransaction
+	waits   []wait
+}
+
+// book returns the ledger's books. The caller holds l.mu.
+func (l *Ledger) book() *books {
+	if l.books == nil {
+		l.books = new(books)
+	}
+	return l.books
 }
 
 // statement returns the account of a text for one more entry, or nil if there is
 // no room for it. The caller holds l.mu.
 func (l *Ledger) statement(t *Text) *statement {
-	b := l.books
-	if b == nil {
-		b = &books{statements: make(map[uint64]*statement)}
-		l.books = b
-	}
+	b := l.book()
 	s := b.last
 	if s == nil || s.Hash != t.Hash {
 		s = b.statements[t.Hash]
@@ -73,6 +87,12 @@ func (l *Ledger) statement(t *Text) *statement {
 	case s == nil:
 		if s = b.room(); s == nil {
 			return nil
+		}
+		if s.watched {
+			l.unwatch(s)
+		}
+		if b.statements == nil {
+			b.statements = make(map[uint64]*statement)
 		}
 		*s = statement{Statement: Statement{Text: t}}
 		b.statements[t.Hash] = s
@@ -163,6 +183,25 @@ func compareTexts(a, b *Text) int {
 type Repetition struct {
 	*Text
 	Count int64
+	Site  Site // of a call that made it a finding, or of a later one
+}
+
+// repeated takes note of how often a statement has run now. The caller holds
+// l.mu.
+func (l *Ledger) repeated(s *statement) {
+	limit := l.config.Limits.RepeatedStatements
+	if limit <= 0 || s.site != nil || s.Batch || s.Hash == 0 {
+		return
+	}
+	switch count := s.Count - s.taken; {
+	case count >= limit: // all of them had begun before it had run so often
+		if s.watched {
+			l.unwatch(s)
+		}
+		s.site = callers()
+	case count == limit-1 && !s.watched:
+		l.watch(s)
+	}
 }
 
 // Repeated returns the texts that ran at least n times, those not counted that
@@ -180,7 +219,7 @@ func (l *Ledger) Repeated(n int64) []Repetition {
 	var out []Repetition
 	for hash, s := range l.books.statements {
 		if count := s.Count - s.taken; hash != 0 && !s.Batch && count > 0 && count >= n {
-			out = append(out, Repetition{s.Text, count})
+			out = append(out, Repetition{s.Text, count, s.site})
 		}
 	}
 	slices.SortFunc(out, func(a, b Repetition) int {
@@ -221,6 +260,7 @@ type SlowStatement struct {
 	*Text
 	Count   int64         // how many of them reached the threshold
 	Slowest time.Duration // the longest of them
+	Site    Site          // where that one was called
 }
 
 // Slow returns the texts of which at least one statement reached the ledger's
@@ -238,7 +278,7 @@ func (l *Ledger) Slow() []SlowStatement {
 	out := make([]SlowStatement, 0, l.slow)
 	for _, s := range l.books.statements {
 		if s.slow > 0 {
-			out = append(out, SlowStatement{s.Text, s.slow, s.slowestSlow})
+			out = append(out, SlowStatement{s.Text, s.slow, s.slowestSlow, s.slowSite})
 		}
 	}
 	slices.SortFunc(out, func(a, b SlowStatement) int {

@@ -1,0 +1,58 @@
+package otdb
+
+import (
+	"time"
+
+	"github.com/taskspan/taskspan/internal/ledger"
+)
+
+// account is what an operation is in the ledger of its task.
+type account struct {
+	ledger *ledger.Ledger // nil outside of tasks
+	text   *ledger.Text
+	place  *ledger.Place       // where it is listed while it is in progress, or nil
+	tx     *ledger.Transaction // that it is a part of, if that was begun in a task
+}
+
+// account returns that of an operation of c that lasts as long as one call of the
+// driver, of which there is one at a time.
+func (c *conn) account() account { return account{place: &c.place, tx: c.tx.tracked()} }
+
+// enter lists the operation as one that is in progress.
+func (o *operation) enter() {
+	if o.place != nil {
+		o.ledger.Begin(o.place, o.tx, o.text, o.beganAt())
+	}
+}
+
+// leave takes the operation off the list, in which it has no place any more.
+func (o *operation) leave() {
+	if o.place != nil {
+		o.place.Leave()
+		o.place = nil
+	}
+}
+
+// beganAt returns when the operation began.
+func (o *operation) beganAt() time.Time {
+	if o.times != nil {
+		return o.started
+	}
+	return o.db.cfg.clock.Time(o.began)
+}
+
+// enterLedger enters the operation into the ledger of its task.
+func (o *operation) enterLedger(out *outcome) {
+	e := ledger.Entry{
+		Text:     o.text,
+		Failed:   out.failed(),
+		Rows:     out.rows,
+		Duration: out.inDriver(),
+		Length:   out.length,
+	}
+	if o.place == nil || out.leaked { // the task has taken it off the list
+		o.ledger.Record(e)
+	} else {
+		o.ledger.End(o.place, e)
+	}
+}
