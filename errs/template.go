@@ -64,15 +64,32 @@ func (t *templater) step() {
 		t.quoted(size)
 	case r == '=':
 		t.value()
-	case closers[r] != 0 && !(r == '<' && !t.isTag()):
-		t.group(closers[r], size)
+	case closerOf(r) != 0 && !(r == '<' && !t.isTag()):
+		t.group(closerOf(r), size)
 	default:
 		t.word()
 	}
 }
 
-var closers = map[rune]rune{
-	'(': ')', '[': ']', '{': '}', '<': '>', '“': '”', '„': '“', '‘': '’', '«': '»', '‹': '›', '「': '」', '『': '』', '（': '）', '【': '】', '《': '》',
+// closerOf returns what ends a bracket or a quote of print, and 0 if r is none.
+func closerOf(r rune) rune {
+	switch r {
+	case '(', '（':
+		return r + 1
+	case '[', '{', '<':
+		return r + 2
+	case '“':
+		return '”'
+	case '„':
+		return '“'
+	case '‘':
+		return '’'
+	case '«':
+		return '»'
+	case '‹', '「', '『', '【', '《':
+		return r + 1
+	}
+	return 0
 }
 
 // atSpan reports whether a span starts here.
@@ -250,8 +267,8 @@ func (t *templater) value() {
 		case r == '"' || r == '\'' || r == '`':
 			t.quoted(size)
 			return
-		case closers[r] != 0 && r != '<':
-			t.group(closers[r], size)
+		case closerOf(r) != 0 && r != '<':
+			t.group(closerOf(r), size)
 			return
 		}
 	}
@@ -306,7 +323,7 @@ func (t *templater) word() {
 	}
 	for end < limit {
 		r, size := utf8.DecodeRuneInString(t.in[end:limit])
-		if unicode.IsSpace(r) || unicode.IsControl(r) || r == '=' || r == '"' || r == '`' || r == '\\' && end > start || end > start && closers[r] != 0 && (r != '<' || !t.single) {
+		if unicode.IsSpace(r) || unicode.IsControl(r) || r == '=' || r == '"' || r == '`' || r == '\\' && end > start || end > start && closerOf(r) != 0 && (r != '<' || !t.single) {
 			break
 		}
 		if r == '\'' && !isApostrophe(t.in[start:end], t.in[end+1:]) {

@@ -265,8 +265,7 @@ func (w *walker) ownText(n *node, parts []part, said []*drivertext.Text) string 
 		own = append(own, drivertext.New(p.raw, p.safe))
 	}
 	raw := strings.ToValidUTF8(n.raw[:min(len(n.raw), maxRaw)], "\uFFFD")
-	task, others := w.memory.Known()
-	spans := drivertext.Find(raw, append(own, task...), others)
+	spans := drivertext.Find(raw, own, w.memory)
 	if len(raw) < len(n.raw) {
 		raw = raw[:endOf(raw, spans)]
 	}

@@ -1,8 +1,8 @@
 package drivertext
 
 import (
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Span is a place where a driver's words stand in a text.
@@ -14,74 +14,79 @@ type Span struct {
 
 // Find returns where raw repeats what drivers said, in order and without overlap:
 // the whole of a text, five words in a row from anywhere in it, its last three, or
-// what follows a colon in it up to its end. Of texts that a driver said to somebody
-// else only the first two count, and the first only if they are of 16 bytes and two
-// words. A word that was cut at either end counts with the others. Where a text is
-// known up to its 4,096th byte only, the end or half of that takes the rest of raw.
+// what follows a colon in it up to its end. It looks for the texts given and for
+// those that m knows. Of texts that only the process knows the first two count, and
+// the first only if they are of 16 bytes and two words. A word that was cut at either
+// end counts with the others. Where a text is known up to its 4,096th byte only, the
+// end or half of that takes the rest of raw.
 //
-// If several texts fit, the first that is whole is taken, else the first. It takes
-// time in proportion to the lengths of all the texts together.
-func Find(raw string, own, others []*Text) []Span {
-	f := finder{raw: raw, words: split(raw)}
+// If several texts fit, the longest row of words counts, then the first of the texts
+// given, then the one that was said last. It takes time in proportion to the length of
+// raw and of the texts given, and not to what m knows.
+func Find(raw string, texts []*Text, m *Memory) []Span {
+	f := finder{raw: raw, words: split(raw), m: m}
 	if len(f.words) == 0 {
 		return nil
 	}
-	f.index()
-	for _, t := range own {
-		f.look(t, false)
+	f.hits = make([]found, len(f.words))
+	if len(texts) > 0 {
+		f.local.hits, f.local.whole = make(map[uint64]hit, 16*len(texts)), make(map[uint64]*Text, len(texts))
+		for _, t := range slices.Backward(texts) {
+			f.local.add(t)
+		}
+		f.look(&f.local)
 	}
-	for _, t := range others {
-		f.look(t, true)
-	}
+	m.each(f.look)
 	return f.spans()
 }
 
 type finder struct {
 	raw   string
 	words []word
-	grams [maxAnchor][]uint64 // of n+1 words, by the first of them
-	there map[uint64]bool
-	hits  map[uint64]hit
-	whole map[uint64]*Text // by the hash of all of its words
+	hits  []found // by their first word
+	local index
+	m     *Memory
 }
 
-// hit is where in a text the words of an anchor stand.
-type hit struct {
-	text *Text
-	at   int
+// found is a hit of n words, or of none.
+type found struct {
+	hit
+	n int
 }
 
-func (f *finder) index() {
-	f.there = make(map[uint64]bool, maxAnchor*len(f.words))
-	f.hits, f.whole = map[uint64]hit{}, map[uint64]*Text{}
-	for n := range f.grams {
-		for i := 0; i+n < len(f.words); i++ {
-			var h uint64
-			if n > 0 {
-				h = f.grams[n-1][i]
+// look looks for all that x knows.
+func (f *finder) look(x *index) {
+	if len(x.hits) == 0 {
+		return
+	}
+	for i := range f.words {
+		var h uint64
+		for n := 1; n <= maxAnchor && i+n <= len(f.words); n++ {
+			h = combine(h, f.words[i+n-1].hash)
+			key := h
+			if n == 1 {
+				key = single(f.raw, f.words[i])
 			}
-			h = combine(h, f.words[i+n].hash)
-			f.grams[n] = append(f.grams[n], h)
-			f.there[h] = true
+			if n > f.hits[i].n {
+				if there, ok := x.hits[key]; ok {
+					f.hits[i] = found{there, n}
+				}
+			}
 		}
 	}
 }
 
-func (f *finder) look(t *Text, loose bool) {
-	t.parse()
-	found := false
-	for _, a := range t.anchors {
-		if loose && !a.loose || !f.there[a.hash] {
-			continue
-		}
-		found = true
-		if _, ok := f.hits[a.hash]; !ok {
-			f.hits[a.hash] = hit{t, a.at}
-		}
+// whole returns the text of just these words.
+func (f *finder) whole(words []word) (t *Text) {
+	h := hashOf(words)
+	if t = f.local.whole[h]; t == nil {
+		f.m.each(func(x *index) {
+			if t == nil {
+				t = x.whole[h]
+			}
+		})
 	}
-	if _, ok := f.whole[t.all]; found && !ok {
-		f.whole[t.all] = t
-	}
+	return t
 }
 
 // spans joins the hits that overlap.
@@ -98,7 +103,7 @@ func (f *finder) spans() (spans []Span) {
 			}
 		}
 		s := Span{Text: first.text}
-		if t := f.whole[hashOf(f.words[i:end])]; t != nil {
+		if t := f.whole(f.words[i:end]); t != nil {
 			s.Text, s.Whole = t, true
 			first, last, lastN = hit{t, 0}, hit{t, 0}, end-i
 		}
@@ -120,28 +125,13 @@ func (f *finder) spans() (spans []Span) {
 	return spans
 }
 
-// hitAt returns the longest anchor that begins with word i.
-func (f *finder) hitAt(i int) (hit, int) {
-	for n := min(maxAnchor, len(f.words)-i); n > 0; n-- {
-		if h, ok := f.hits[f.grams[n-1][i]]; ok && f.exact(i, n, h) {
-			return h, n
-		}
-	}
-	return hit{}, 0
-}
-
-// exact reports whether what stands at word i is not merely as short and common a
-// word as the text is: one of up to two letters has to be the same in case.
-func (f *finder) exact(i, n int, h hit) bool {
-	w := f.words[i]
-	return n > 1 || utf8.RuneCountInString(w.fold) > 2 || f.raw[w.start:w.end] == h.text.raw[h.text.words[h.at].start:h.text.words[h.at].end]
-}
+func (f *finder) hitAt(i int) (hit, int) { return f.hits[i].hit, f.hits[i].n }
 
 // before returns where a place starts whose first word is i: with what was left of a
 // word that was cut, and with the punctuation that the text has there.
 func (f *finder) before(i int, h hit, from int) int {
 	at := h.at
-	if i > 0 && at > 0 && f.words[i-1].start >= from && strings.HasSuffix(h.text.words[at-1].fold, f.words[i-1].fold) {
+	if i > 0 && at > 0 && f.words[i-1].start >= from && strings.HasSuffix(h.text.letters(at-1), f.letters(i-1)) {
 		i, at = i-1, at-1
 	}
 	start, context := f.words[i].start, h.text.between(at)
@@ -160,7 +150,7 @@ func (f *finder) before(i int, h hit, from int) int {
 
 // after returns where a place ends that is followed by word i of f and word at of t.
 func (f *finder) after(i int, t *Text, at int) int {
-	if i < len(f.words) && at < len(t.words) && strings.HasPrefix(t.words[at].fold, f.words[i].fold) {
+	if i < len(f.words) && at < len(t.words) && strings.HasPrefix(t.letters(at), f.letters(i)) {
 		i, at = i+1, at+1
 	}
 	end, context := f.words[i-1].end, t.between(at)
@@ -179,3 +169,7 @@ func (f *finder) after(i int, t *Text, at int) int {
 
 // encloses reports whether c is a quote, a bracket, or a backslash in front of one.
 func encloses(c byte) bool { return strings.IndexByte("\"'`()[]{}<>\\", c) >= 0 }
+
+func (f *finder) letters(i int) string { return letters(f.raw[f.words[i].start:f.words[i].end]) }
+
+func (t *Text) letters(i int) string { return letters(t.raw[t.words[i].start:t.words[i].end]) }

@@ -23,17 +23,21 @@ type Memory struct {
 	mu    sync.Mutex
 	texts list.List // of *said, the one said last at the back
 	byRaw map[string]*list.Element
+	byErr map[error]int // how many of texts are of an error that is a pointer
 	bytes int
+	index index // of texts; what is new in them is added when somebody looks
 }
 
 // said is one text, and the error that it is the text of. The process keeps no
 // errors: they may hold a connection.
 type said struct {
-	text *Text
-	err  error
+	text    *Text
+	err     error // nil if it is no pointer
+	indexed bool
+	fresh   bool // said since the index was brought up to date
 }
 
-var process Memory
+var process = Memory{index: index{loose: true}}
 
 // Init makes m the memory of a task within that of parent. What m remembers, the
 // memories around it remember too, and m knows what they know.
@@ -50,32 +54,63 @@ func (m *Memory) Remember(err error, texts ...*Text) {
 
 func (m *Memory) add(err error, texts []*Text) {
 	limit := maxTexts
-	if m == &process {
+	if m.index.loose {
 		limit = maxProcess
+	}
+	if err != nil && reflect.TypeOf(err).Kind() != reflect.Pointer {
+		err = nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.byRaw == nil {
-		m.byRaw = make(map[string]*list.Element)
+		m.byRaw, m.byErr = make(map[string]*list.Element), make(map[error]int)
 	}
 	for _, t := range texts {
-		if e, ok := m.byRaw[t.raw]; ok {
-			e.Value.(*said).err = err
-			m.texts.MoveToBack(e)
-			continue
+		e, ok := m.byRaw[t.raw]
+		if !ok {
+			e = m.texts.PushBack(&said{text: t})
+			m.byRaw[t.raw] = e
+			m.bytes += len(t.raw)
 		}
-		m.byRaw[t.raw] = m.texts.PushBack(&said{t, err})
-		m.bytes += len(t.raw)
+		m.texts.MoveToBack(e)
+		s := e.Value.(*said)
+		s.fresh = true
+		m.forget(s)
+		if s.err = err; err != nil {
+			m.byErr[err]++
+		}
 		for m.texts.Len() > limit || m.bytes > maxBytes {
-			old := m.texts.Remove(m.texts.Front()).(*said).text
-			delete(m.byRaw, old.raw)
-			m.bytes -= len(old.raw)
+			m.drop(m.texts.Remove(m.texts.Front()).(*said))
 		}
+	}
+}
+
+// drop forgets a text that has left the list.
+func (m *Memory) drop(s *said) {
+	m.forget(s)
+	delete(m.byRaw, s.text.raw)
+	m.bytes -= len(s.text.raw)
+	if s.indexed {
+		m.index.remove(s.text)
+	}
+}
+
+// forget forgets whose text s is.
+func (m *Memory) forget(s *said) {
+	if s.err == nil {
+		return
+	}
+	if m.byErr[s.err]--; m.byErr[s.err] == 0 {
+		delete(m.byErr, s.err)
 	}
 }
 
 // Said reports whether a driver returned err, or an error with just this text.
 func (m *Memory) Said(err error, text string) bool {
+	text = shorten(text)
+	if err != nil && reflect.TypeOf(err).Kind() != reflect.Pointer {
+		err = nil
+	}
 	for ; m != nil; m = m.parent {
 		if m.has(err, text) {
 			return true
@@ -87,34 +122,31 @@ func (m *Memory) Said(err error, text string) bool {
 func (m *Memory) has(err error, text string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.byRaw[shorten(text)]; ok {
-		return true
-	}
-	if err == nil || reflect.TypeOf(err).Kind() != reflect.Pointer {
-		return false
-	}
-	for e := m.texts.Back(); e != nil; e = e.Prev() {
-		if e.Value.(*said).err == err { //nolint:errorlint // the error itself, of a type that can be compared
-			return true
-		}
-	}
-	return false
+	_, ok := m.byRaw[text]
+	return ok || err != nil && m.byErr[err] > 0
 }
 
-// Known returns what m and the memories around it remember, and what only the
-// process does, those that were said last first.
-func (m *Memory) Known() (task, others []*Text) {
+// each calls f for the index of m, for those of the memories around it, and for that
+// of the process.
+func (m *Memory) each(f func(*index)) {
 	for ; m != nil; m = m.parent {
-		task = m.appendTo(task)
+		m.use(f)
 	}
-	return task, process.appendTo(nil)
+	process.use(f)
 }
 
-func (m *Memory) appendTo(texts []*Text) []*Text {
+func (m *Memory) use(f func(*index)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for e := m.texts.Back(); e != nil; e = e.Prev() {
-		texts = append(texts, e.Value.(*said).text)
+	e := m.texts.Back()
+	for e != nil && e.Value.(*said).fresh && e.Prev() != nil && e.Prev().Value.(*said).fresh {
+		e = e.Prev()
 	}
-	return texts
+	for ; e != nil; e = e.Next() { // those that were said last at last
+		if s := e.Value.(*said); s.fresh {
+			m.index.add(s.text)
+			s.indexed, s.fresh = true, false
+		}
+	}
+	f(&m.index)
 }

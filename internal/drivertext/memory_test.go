@@ -19,11 +19,11 @@ func TestMemory(t *testing.T) {
 		text := fmt.Sprintf("another driver said %d", i)
 		other.Remember(errors.New(text), New(text, "safe"))
 	}
-	var process *Memory
+	var nobody *Memory
 	for name, test := range map[string]struct {
 		m    *Memory
 		want bool
-	}{"inner": {&inner, true}, "outer": {&outer, true}, "other": {&other, false}, "process": {process, false}} {
+	}{"inner": {&inner, true}, "outer": {&outer, true}, "other": {&other, false}, "nobody": {nobody, false}} {
 		if got := test.m.Said(nil, "the first of all"); got != test.want {
 			t.Errorf("%s: said %v", name, got)
 		}
@@ -38,8 +38,8 @@ func TestMemory(t *testing.T) {
 			t.Errorf("%s: the newest text is not known", name)
 		}
 	}
-	if task, others := inner.Known(); len(task) != 2 || len(others) != maxProcess {
-		t.Errorf("%d and %d texts are known", len(task), len(others))
+	if inner.texts.Len() != 1 || outer.texts.Len() != 1 || process.texts.Len() != maxProcess {
+		t.Errorf("%d, %d and %d texts are known", inner.texts.Len(), outer.texts.Len(), process.texts.Len())
 	}
 }
 
@@ -60,12 +60,11 @@ func TestMemoryIsBounded(t *testing.T) {
 		m.Remember(nil, New(fmt.Sprintf("%d %s", i, strings.Repeat("x", 10_000)), "safe"))
 	}
 	kept := 0
-	texts, _ := m.Known()
-	for _, text := range texts {
-		kept += len(text.raw)
+	for e := m.texts.Front(); e != nil; e = e.Next() {
+		kept += len(e.Value.(*said).text.raw)
 	}
-	if kept > maxBytes || kept < maxBytes/2 || m.bytes != kept || len(m.byRaw) != len(texts) {
-		t.Errorf("%d bytes of %d texts, counted as %d of %d", kept, len(texts), m.bytes, len(m.byRaw))
+	if kept > maxBytes || kept < maxBytes/2 || m.bytes != kept || len(m.byRaw) != m.texts.Len() {
+		t.Errorf("%d bytes of %d texts, counted as %d of %d", kept, m.texts.Len(), m.bytes, len(m.byRaw))
 	}
 	if !m.Said(nil, "999 "+strings.Repeat("x", 10_000)) || !m.Said(nil, "999 "+strings.Repeat("x", 20_000)) {
 		t.Error("a long text is not known by its beginning")
@@ -82,12 +81,65 @@ func TestMemoryConcurrently(t *testing.T) {
 			for j := range 100 {
 				text := New(fmt.Sprintf("driver %d said the text %d", i, j%7), "safe")
 				m.Remember(nil, text)
-				task, others := m.Known()
-				if spans := Find("x: "+text.raw, task, others); len(spans) != 1 || !spans[0].Whole {
+				if spans := Find("x: "+text.raw, nil, &m); len(spans) != 1 || !spans[0].Whole {
 					t.Errorf("%q is found %d times", text.raw, len(spans))
 				}
 			}
 		})
 	}
 	wg.Wait()
+}
+
+// What is remembered is found whatever comes, goes and is said again between two looks.
+func TestMemoryFinds(t *testing.T) {
+	name := func(i int) string {
+		return fmt.Sprintf("no login for user%d as the password is wrong, says server%d", i, i)
+	}
+	fill := func(m *Memory, from, n int) {
+		for i := range n {
+			m.Remember(nil, New(name(from+i), "safe"))
+		}
+	}
+	found := func(m *Memory, text string) bool {
+		spans := Find("load: "+text, nil, m)
+		return len(spans) == 1 && spans[0].Whole && spans[0].Text.raw == text
+	}
+	for _, looks := range []bool{false, true} {
+		var m Memory
+		fill(&m, 0, maxTexts)
+		if looks && !found(&m, name(0)) {
+			t.Error("the oldest of a full memory is not found")
+		}
+		m.Remember(nil, New(name(0), "safe"))
+		fill(&m, maxTexts, maxTexts-1) // all others are forgotten, with anchors that they share with the first
+		if looks && !found(&m, name(2*maxTexts-2)) {
+			t.Error("the newest is not found")
+		}
+		if !found(&m, name(0)) || found(&m, name(1)) {
+			t.Errorf("looks between %v: what is remembered is not what is found", looks)
+		}
+		m.texts.Init()
+		for _, e := range m.byRaw {
+			m.drop(e.Value.(*said))
+		}
+		if len(m.index.hits)+len(m.index.whole)+len(m.byRaw)+m.bytes != 0 {
+			t.Errorf("an empty memory holds %d anchors and %d texts", len(m.index.hits), len(m.index.whole))
+		}
+	}
+}
+
+// To look costs no more the more is remembered.
+func TestMemoryIsIndexed(t *testing.T) {
+	var empty, full Memory
+	for i := range maxTexts {
+		full.Remember(nil, New(fmt.Sprintf("no login for user%d as the password is wrong", i), "safe"))
+	}
+	const raw = "customer Ross has no address, and there is nobody else to ask"
+	look := func(m *Memory) float64 {
+		Find(raw, nil, m)
+		return testing.AllocsPerRun(100, func() { Find(raw, nil, m) })
+	}
+	if few, many := look(&empty), look(&full); many > few || many > 4 {
+		t.Errorf("%v allocations with a full memory, %v with an empty one", many, few)
+	}
 }

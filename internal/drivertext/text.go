@@ -3,6 +3,7 @@ package drivertext
 import (
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // maxText is how many bytes of a text are kept.
@@ -12,29 +13,22 @@ const maxText = 4 << 10
 type Text struct {
 	Safe string // what stands in its place
 
-	raw     string
-	cut     bool // raw is only the beginning
-	once    sync.Once
-	words   []word
-	all     uint64 // of all words
-	anchors []anchor
+	raw   string
+	cut   bool // raw is only the beginning
+	once  sync.Once
+	words []word
 }
 
 // New returns the text raw, for which safe may be exported.
 func New(raw, safe string) *Text {
 	short := shorten(raw)
-	return &Text{Safe: safe, raw: strings.Clone(short), cut: len(short) < len(raw)}
+	return &Text{Safe: safe, raw: short, cut: len(short) < len(raw)}
 }
 
 func shorten(raw string) string { return raw[:min(len(raw), maxText)] }
 
-// anchor is a number of words in a row by which a text is recognised.
-type anchor struct {
-	hash  uint64
-	n     int
-	at    int  // the first of the words
-	loose bool // they are telling enough for what somebody else's driver said
-}
+// parse prepares t for being looked for.
+func (t *Text) parse() { t.once.Do(func() { t.words = split(t.raw) }) }
 
 // The lengths of anchors.
 const (
@@ -43,30 +37,43 @@ const (
 	minLoose  = 16
 )
 
-// parse prepares t for being looked for.
-func (t *Text) parse() {
-	t.once.Do(func() {
-		t.words = split(t.raw)
-		m := len(t.words)
-		for i := range t.words {
-			t.all = combine(t.all, t.words[i].hash)
+// anchors calls f for each row of words by which t is recognised, with its hash and
+// with the first of the words. With loose only those count that are telling enough for
+// what somebody else's driver said.
+func (t *Text) anchors(loose bool, f func(hash uint64, at int)) {
+	m := len(t.words)
+	for i := 0; i+maxAnchor <= m; i++ {
+		f(hashOf(t.words[i:i+maxAnchor]), i)
+	}
+	switch {
+	case m == 1 && !loose:
+		f(single(t.raw, t.words[0]), 0)
+	case m > 1 && m < maxAnchor && (!loose || len(t.raw) >= minLoose):
+		f(hashOf(t.words), 0)
+	}
+	if loose {
+		return
+	}
+	for i := max(1, m-maxAnchor+1); i < m; i++ {
+		switch {
+		case m-i >= minTail:
+			f(hashOf(t.words[i:]), i)
+		case !t.colonBefore(i):
+		case m-i == 1:
+			f(single(t.raw, t.words[i]), i)
+		default:
+			f(hashOf(t.words[i:]), i)
 		}
-		for i := 0; i+maxAnchor <= m; i++ {
-			t.anchor(i, maxAnchor, true)
-		}
-		if m > 0 && m < maxAnchor {
-			t.anchor(0, m, m > 1 && len(t.raw) >= minLoose)
-		}
-		for i := max(1, m-maxAnchor+1); i < m; i++ {
-			if m-i >= minTail || t.colonBefore(i) {
-				t.anchor(i, m-i, false)
-			}
-		}
-	})
+	}
 }
 
-func (t *Text) anchor(at, n int, loose bool) {
-	t.anchors = append(t.anchors, anchor{hashOf(t.words[at : at+n]), n, at, loose})
+// single is the hash of a word of s by which a text is recognised alone. One of up to
+// two letters has to be the same in case.
+func single(s string, w word) uint64 {
+	if exact := s[w.start:w.end]; len(exact) <= 2*utf8.UTFMax && utf8.RuneCountInString(exact) <= 2 {
+		return combine(1, hash(exact))
+	}
+	return combine(0, w.hash)
 }
 
 // colonBefore reports whether word i follows a colon: programs cut such prefixes off.
@@ -82,4 +89,44 @@ func (t *Text) between(i int) string {
 		to = t.words[i].start
 	}
 	return t.raw[from:to]
+}
+
+// index finds texts by their anchors. Of two texts that share one, the one that was
+// added last is found.
+type index struct {
+	loose bool // for what somebody else's driver said
+	hits  map[uint64]hit
+	whole map[uint64]*Text // by the hash of all of their words
+}
+
+// hit is where in a text the words of an anchor stand.
+type hit struct {
+	text *Text
+	at   int
+}
+
+func (x *index) add(t *Text) {
+	t.parse()
+	if x.hits == nil {
+		x.hits, x.whole = make(map[uint64]hit), make(map[uint64]*Text)
+	}
+	any := false
+	t.anchors(x.loose, func(hash uint64, at int) {
+		x.hits[hash] = hit{t, at}
+		any = true
+	})
+	if any {
+		x.whole[hashOf(t.words)] = t
+	}
+}
+
+func (x *index) remove(t *Text) {
+	t.anchors(x.loose, func(hash uint64, _ int) {
+		if x.hits[hash].text == t {
+			delete(x.hits, hash)
+		}
+	})
+	if all := hashOf(t.words); x.whole[all] == t {
+		delete(x.whole, all)
+	}
 }

@@ -8,36 +8,85 @@ import (
 
 // word is a word of a text: letters, digits, and what else is beyond ASCII.
 type word struct {
-	start, end int // in the text
-	fold       string
-	hash       uint64
+	start, end int    // in the text
+	hash       uint64 // of its letters in lower case
 }
 
 // split returns the words of s.
-func split(s string) (words []word) {
-	fold := make([]byte, 0, len(s))
-	begin, start := 0, -1
-	end := func(at int) {
-		if start >= 0 {
-			f := string(fold[begin:])
-			words = append(words, word{start, at, f, hash(f)})
-			begin, start = len(fold), -1
-		}
-	}
+func split(s string) []word {
+	words := make([]word, 0, 4+len(s)/6)
+	w := word{start: -1}
 	for i := 0; i < len(s); {
-		r, size := next(s[i:])
-		if !isWord(r) {
-			end(i)
-		} else {
-			if start < 0 {
-				start = i
+		c := folded[s[i]]
+		if c == other {
+			r, size := next(s[i:])
+			if isWord(r) {
+				if w.start < 0 {
+					w = word{start: i, hash: basis}
+				}
+				var buf [utf8.UTFMax]byte
+				for _, c := range buf[:utf8.EncodeRune(buf[:], fold(r))] {
+					w.hash = (w.hash ^ uint64(c)) * prime
+				}
+				i += size
+				continue
 			}
-			fold = utf8.AppendRune(fold, unicode.ToLower(unicode.ToUpper(r)))
+			if w.start >= 0 {
+				w.end = i
+				words = append(words, w)
+				w.start = -1
+			}
+			i += size
+			continue
 		}
-		i += size
+		switch {
+		case c != 0:
+			if w.start < 0 {
+				w = word{start: i, hash: basis}
+			}
+			w.hash = (w.hash ^ uint64(c)) * prime
+		case w.start >= 0:
+			w.end = i
+			words = append(words, w)
+			w.start = -1
+		}
+		i++
 	}
-	end(len(s))
+	if w.start >= 0 {
+		w.end = len(s)
+		words = append(words, w)
+	}
 	return words
+}
+
+// other stands in folded for what takes a closer look.
+const other = 1
+
+// folded has the letters and digits of ASCII in lower case, and 0 for what separates
+// words.
+var folded = func() (table [256]byte) {
+	for c := range table {
+		switch {
+		case c >= utf8.RuneSelf || c == '\\':
+			table[c] = other
+		case isWord(rune(c)):
+			table[c] = byte(unicode.ToLower(rune(c)))
+		}
+	}
+	return table
+}()
+
+func fold(r rune) rune { return unicode.ToLower(unicode.ToUpper(r)) }
+
+// letters returns the letters of a word in lower case.
+func letters(s string) string {
+	b := make([]byte, 0, len(s))
+	for len(s) > 0 {
+		r, size := next(s)
+		b = utf8.AppendRune(b, fold(r))
+		s = s[size:]
+	}
+	return string(b)
 }
 
 // next returns the first character of s. Of an escape of %q or JSON, which may have
@@ -87,17 +136,22 @@ func isWord(r rune) bool {
 	return r != utf8.RuneError && unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.IsPunct(r)
 }
 
-// hash is FNV-1a.
+// Words are hashed by FNV-1a.
+const (
+	basis uint64 = 14695981039346656037
+	prime uint64 = 1099511628211
+)
+
 func hash(s string) uint64 {
-	h := uint64(14695981039346656037)
+	h := basis
 	for i := range len(s) {
-		h = (h ^ uint64(s[i])) * 1099511628211
+		h = (h ^ uint64(s[i])) * prime
 	}
 	return h
 }
 
 // combine adds the hash of one more word to that of several.
-func combine(h, word uint64) uint64 { return (h<<7|h>>57)*1099511628211 ^ word }
+func combine(h, word uint64) uint64 { return (h<<7|h>>57)*prime ^ word }
 
 func hashOf(words []word) (h uint64) {
 	for i := range words {
