@@ -74,6 +74,9 @@ func begin(ctx context.Context, r *Runner, taskName string, pc uintptr, c *taskC
 	if c.runner != nil {
 		r = c.runner
 	}
+	if c.function != nil {
+		pc = *c.function
+	}
 	if ctx == nil {
 		ctx = context.Background()
 	}

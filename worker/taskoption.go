@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ type taskConfig struct {
 	labels     []attribute.KeyValue
 	inputs     []any
 	origin     *origin
+	function   *uintptr // instead of the function that is called; 0: none
 	shared     []func(*ledger.Limits)
 	rest       []attribute.KeyValue // of one task: what its span gets at its end
 }
@@ -97,6 +99,18 @@ func WithMaxAttempts(m int) TaskOption {
 
 // another reports whether there will be another attempt if this one fails.
 func (c *taskConfig) another() bool { return c.attempt > 0 && c.attempt < c.attempts }
+
+// WithFunction sets the function that the attribute code.function.name names,
+// instead of the one that is called. It is for queues and schedulers, which call
+// the functions of others through one of their own. Nil, or what is not a
+// function, leaves the attribute out.
+func WithFunction(fn any) TaskOption {
+	var pc uintptr
+	if v := reflect.ValueOf(fn); v.Kind() == reflect.Func {
+		pc = v.Pointer()
+	}
+	return taskOptionFunc(func(c *taskConfig) { c.function = &pc })
+}
 
 // WithEnqueuedAt says when the task was put into its queue. The time until it
 // started is recorded as worker.task.queue.duration, in seconds; clocks that

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime"
 	"testing"
 
@@ -157,5 +158,32 @@ func TestFunctionName(t *testing.T) {
 	}
 	if got := functionName(1); got != "" {
 		t.Error(got)
+	}
+}
+
+// WithFunction replaces the name, or takes it away.
+func TestWithFunction(t *testing.T) {
+	b := newBackend(t)
+	for _, tt := range []struct {
+		fn   any
+		want any
+	}{
+		{service{}.work, "github.com/taskspan/taskspan/worker.service.work"},
+		{length, "github.com/taskspan/taskspan/worker.length"},
+		{nil, nil},
+		{(func())(nil), nil},
+		{"length", nil},
+	} {
+		if err := Run(t.Context(), "load", nothing, WithRunner(b.runner), WithFunction(tt.fn)); err != nil {
+			t.Fatal(err)
+		}
+		want := kv{"worker.task.name": "load", "worker.task.result": "success"}
+		if tt.want != nil {
+			want["code.function.name"] = tt.want
+		}
+		spans := b.ended()
+		if got := spans[len(spans)-1].Attributes; !maps.Equal(got, want) {
+			t.Errorf("the attributes are %v, want %v", got, want)
+		}
 	}
 }

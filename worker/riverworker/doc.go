@@ -42,16 +42,30 @@
 //
 //	the job                         result        River gets
 //	returns nil                     success       nil
-//	returns an error                failure       the same error
+//	returns an error                retry         the same error
+//	  on its last attempt           failure       the same error
 //	returns river.JobSnooze         skip          the same error
 //	returns river.JobCancel         cancellation  the same error
 //	is cancelled by JobCancel(ctx)  cancellation  the same error, if it says that its context is done
-//	or by StopAndCancel
-//	exceeds its timeout             timeout       the same error, likewise
+//	  and fails with another error  failure       the same error: River cancels the job
+//	is stopped with its client      cancellation  the same error, if it says that its context is done
+//	exceeds its timeout             retry         the same error, likewise
+//	  on its last attempt           timeout       the same error, likewise
 //	panics                          panic         the same panic
 //	  with worker.WithRecoverPanics panic         an *errs.PanicError
-//	calls runtime.Goexit            failure       worker.ErrGoexit
+//	calls runtime.Goexit            retry         worker.ErrGoexit
+//	  on its last attempt           failure       worker.ErrGoexit
 //	(the runner is draining)        -             a snooze of a second, and worker.ErrDraining
+//
+// An attempt is the last one if the job has had its MaxAttempts. River asks its
+// ErrorHandler after the task has ended: if that cancels the job, the attempt has
+// been recorded as a retry nevertheless.
+//
+// The plugin has to be in river.Config.Plugins. In Middleware it does not see the
+// deadlines that River gives to jobs, and timeouts are failures.
+//
+// Workers that are added with [AddWorker] instead of [river.AddWorker] have the
+// name of their method Work as the code.function.name of their jobs' spans.
 //
 // Package worker says what the results mean for span, log and metrics. To River
 // alone, a Goexit would leave the job running until it is rescued, and the

@@ -3,6 +3,8 @@ package riverworker
 import (
 	"context"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -25,8 +27,17 @@ func (l *logLines) WithAttrs([]slog.Attr) slog.Handler { return l }
 
 func (l *logLines) WithGroup(string) slog.Handler { return l }
 
-func (l *logLines) len() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.lines)
+// expectLog compares the levels of the records.
+func (o *observed) expectLog(want ...string) {
+	o.t.Helper()
+	o.logLines.mu.Lock()
+	defer o.logLines.mu.Unlock()
+	var got []string
+	for _, line := range o.logLines.lines {
+		level, _, _ := strings.Cut(line, " ")
+		got = append(got, level)
+	}
+	if !slices.Equal(got, want) {
+		o.t.Errorf("the log is %q, want records of %q", o.logLines.lines, want)
+	}
 }

@@ -16,7 +16,7 @@ import (
 // Plugin is a plugin for the configuration of a River client. It is safe for
 // concurrent use, and may serve several clients. Make one with [New].
 type Plugin struct {
-	river.MiddlewareDefaults
+	river.PluginDefaults
 
 	config *config
 	tracer trace.Tracer
@@ -26,6 +26,7 @@ var (
 	_ rivertype.Plugin              = (*Plugin)(nil)
 	_ rivertype.JobInsertMiddleware = (*Plugin)(nil)
 	_ rivertype.WorkerMiddleware    = (*Plugin)(nil)
+	_ rivertype.HookWorkEnd         = (*Plugin)(nil)
 )
 
 // messagingSystem says who delivers the messages that jobs are.

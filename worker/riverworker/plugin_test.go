@@ -64,8 +64,6 @@ func TestIdenticalErrors(t *testing.T) {
 }
 
 func TestResults(t *testing.T) {
-	timedOut, cancel := context.WithTimeout(t.Context(), 0)
-	defer cancel()
 	stopped, stop := context.WithCancelCause(t.Context())
 	stop(errors.New("stopping"))
 	ownError := func(ctx context.Context) error { return fmt.Errorf("x: %w", ctx.Err()) }
@@ -74,9 +72,7 @@ func TestResults(t *testing.T) {
 		f      func(context.Context) error
 		result string
 	}{
-		"timeout":                 {timedOut, ownError, "timeout"},
 		"stop":                    {stopped, ownError, "cancellation"},
-		"cancel after a timeout":  {timedOut, func(context.Context) error { return river.JobCancel(errors.New("x")) }, "cancellation"},
 		"snooze when stopped":     {stopped, func(context.Context) error { return river.JobSnooze(0) }, "skip"},
 		"failure when stopped":    {stopped, func(context.Context) error { return errors.New("x") }, "failure"},
 		"success when stopped":    {stopped, succeed, "success"},

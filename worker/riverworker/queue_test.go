@@ -47,8 +47,8 @@ type queue struct {
 // work is what jobs do.
 type work func(ctx context.Context, q *queue, job *river.Job[args]) error
 
-// startQueue starts a client whose jobs do f.
-func startQueue(t *testing.T, o *observed, f work) *queue {
+// startQueue starts a client whose jobs do f, and whose configuration is changed.
+func startQueue(t *testing.T, o *observed, f work, change ...func(*river.Config)) *queue {
 	t.Helper()
 	source := "file:" + filepath.Join(t.TempDir(), "queue.db") + "?_busy_timeout=10000&_journal_mode=WAL&_txlock=immediate"
 	plain, err := sql.Open("sqlite3", source)
@@ -75,7 +75,7 @@ func startQueue(t *testing.T, o *observed, f work) *queue {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[args]) error { return f(ctx, q, job) }))
 	river.AddWorker(workers, river.WorkFunc(func(context.Context, *river.Job[other]) error { return nil }))
-	q.client, err = river.NewClient(driver, &river.Config{
+	config := &river.Config{
 		ID:                "client-1",
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, "slow": {MaxWorkers: 1}},
 		Workers:           workers,
@@ -86,7 +86,11 @@ func startQueue(t *testing.T, o *observed, f work) *queue {
 		RetryPolicy:       atOnce{},
 		Logger:            slog.New(slog.DiscardHandler),
 		TestOnly:          true,
-	})
+	}
+	for _, f := range change {
+		f(config)
+	}
+	q.client, err = river.NewClient(driver, config)
 	if err != nil {
 		t.Fatal(err)
 	}

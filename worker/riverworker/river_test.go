@@ -19,9 +19,6 @@ import (
 	"github.com/taskspan/taskspan/worker"
 )
 
-// functionName is the code.function.name of all jobs.
-const functionName = "github.com/taskspan/taskspan/worker/riverworker.(*execution).call"
-
 // attributes are those of an attempt at the job 1, and what the test adds.
 func attributes(attempt int, more map[attribute.Key]any) map[attribute.Key]any {
 	m := map[attribute.Key]any{
@@ -34,7 +31,6 @@ func attributes(attempt int, more map[attribute.Key]any) map[attribute.Key]any {
 		"worker.task.name":           "report",
 		"worker.task.id":             "1",
 		"worker.task.attempt":        int64(attempt),
-		"code.function.name":         functionName,
 	}
 	for k, v := range more {
 		m[k] = v
@@ -211,15 +207,13 @@ func TestRetry(t *testing.T) {
 		t.Fatalf("%s: %+v", e.Kind, e.Job)
 	}
 	q.stop()
-	first := attempt(1, "failure", map[attribute.Key]any{"error.type": "*errors.errorString"})
+	first := attempt(1, "retry", map[attribute.Key]any{"error.type": "*errors.errorString"})
 	first.status, first.events = "Error: not yet", 1
 	q.expect(inserted(""), first, attempt(2, "success", nil))
 	if got, _ := q.errors.seen(); len(got) != 1 || got[0] != failed {
 		t.Errorf("River got %v", got)
 	}
-	if n := q.logLines.len(); n != 1 {
-		t.Errorf("%d log records", n)
-	}
+	q.expectLog("WARN")
 }
 
 func TestSnooze(t *testing.T) {
@@ -241,9 +235,7 @@ func TestSnooze(t *testing.T) {
 	q.stop()
 	q.expect(inserted(""), attempt(1, "skip", nil), attempt(1, "success", nil))
 	q.expectDurations(durations("skip", "success"))
-	if n := q.logLines.len(); n != 0 {
-		t.Errorf("%d log records", n)
-	}
+	q.expectLog()
 }
 
 func TestCancel(t *testing.T) {
@@ -343,7 +335,7 @@ func TestGoexit(t *testing.T) {
 		t.Fatalf("%s: %+v", e.Kind, e.Job)
 	}
 	q.stop()
-	first := attempt(1, "failure", map[attribute.Key]any{"error.type": "runtime.Goexit"})
+	first := attempt(1, "retry", map[attribute.Key]any{"error.type": "runtime.Goexit"})
 	first.status, first.events = "Error: "+worker.ErrGoexit.Error(), 1
 	q.expect(inserted(""), first, attempt(2, "success", nil))
 	if n := q.active(); n != 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
@@ -23,12 +24,12 @@ const drainSnooze = time.Second
 
 // Work implements [rivertype.WorkerMiddleware]: it runs the job as a task.
 func (p *Plugin) Work(ctx context.Context, job *rivertype.JobRow, doInner func(context.Context) error) error {
-	x := &execution{doInner: doInner, done: make(chan struct{})}
-	ctx, x.cancel = context.WithCancelCause(ctx)
+	x := &execution{job: ctx, doInner: doInner, done: make(chan struct{})}
+	x.Context, x.cancel = context.WithCancelCause(ctx)
 	defer x.cancel(nil)
 	// On a goroutine of its own a runtime.Goexit ends that, and not River's,
 	// which would leave the job running for ever.
-	go x.run(ctx, job.Kind, p.options(job))
+	go x.run(job.Kind, p.options(job))
 	<-x.done
 	if x.panicked {
 		panic(x.value)
@@ -54,6 +55,8 @@ func (p *Plugin) options(job *rivertype.JobRow) []worker.TaskOption {
 		p.carrier(parseMetadata(job.Metadata)),
 		worker.WithID(id),
 		worker.WithAttempt(job.Attempt),
+		worker.WithMaxAttempts(job.MaxAttempts),
+		worker.WithFunction(workOf(job.Kind)),
 		worker.WithEnqueuedAt(availableAt(job)),
 		worker.WithAttributes(kv...),
 	}
@@ -86,11 +89,28 @@ func availableAt(job *rivertype.JobRow) time.Time {
 	return job.CreatedAt
 }
 
-// execution is one attempt at a job.
+// WorkEnd implements [rivertype.HookWorkEnd]. Only its context has the deadline
+// that River gives a job.
+func (*Plugin) WorkEnd(ctx context.Context, _ *rivertype.JobRow, err error) error {
+	if x, ok := ctx.Value(executionKey{}).(*execution); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		x.late.Store(true)
+	}
+	return err
+}
+
+type executionKey struct{}
+
+// execution is one attempt at a job, and the context that its task starts in.
 type execution struct {
+	context.Context // of the job, and to be cancelled
+
+	job     context.Context //nolint:containedctx // as River made it
 	doInner func(context.Context) error
 	cancel  context.CancelCauseFunc
 	done    chan struct{}
+
+	late    atomic.Bool // the job returned after its deadline
+	expired atomic.Bool // its task is to see that
 
 	called   bool
 	inner    error // what the job returned
@@ -99,8 +119,24 @@ type execution struct {
 	value    any
 }
 
+// Err implements [context.Context].
+func (x *execution) Err() error {
+	if x.expired.Load() {
+		return context.DeadlineExceeded
+	}
+	return x.Context.Err()
+}
+
+// Value implements [context.Context].
+func (x *execution) Value(key any) any {
+	if key == (executionKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
+
 // run runs the job as a task, and keeps what became of it for River.
-func (x *execution) run(ctx context.Context, kind string, opts []worker.TaskOption) {
+func (x *execution) run(kind string, opts []worker.TaskOption) {
 	defer close(x.done)
 	returned := false
 	defer func() {
@@ -113,7 +149,7 @@ func (x *execution) run(ctx context.Context, kind string, opts []worker.TaskOpti
 		}
 		x.err = worker.ErrGoexit
 	}()
-	err := worker.Run(ctx, kind, x.call, opts...)
+	err := worker.Run(x, kind, x.call, opts...)
 	returned = true
 	switch {
 	case !x.called && errors.Is(err, worker.ErrDraining):
@@ -126,24 +162,44 @@ func (x *execution) run(ctx context.Context, kind string, opts []worker.TaskOpti
 	}
 }
 
-// call does the job. River looks for its own errors as errors.As does, and for a
-// snooze first.
+// call does the job, and returns what its error means to River.
 func (x *execution) call(ctx context.Context) error {
 	x.called = true
 	err := x.doInner(ctx)
 	x.inner = err
+	if err == nil {
+		return nil
+	}
+	err = x.meaning(err)
+	if x.late.Load() {
+		// Nothing of the application's is left that could see the context change.
+		x.expired.Store(true)
+		x.cancel(context.DeadlineExceeded)
+	}
+	return err
+}
+
+// meaning returns the error that means to a task what err means to River, which
+// looks for its own errors as errors.As does, in this order.
+func (x *execution) meaning(err error) error {
 	var snooze *rivertype.JobSnoozeError
 	var cancelled *rivertype.JobCancelError
+	cause := context.Cause(x.job)
+	// A job that was cancelled from outside is not repeated, whatever it returns.
+	remotely := cause != nil && errors.Is(cause, rivertype.ErrJobCancelledRemotely)
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &snooze):
+	case !remotely && errors.As(err, &snooze):
 		return worker.Skip(err)
 	case errors.As(err, &cancelled):
 		// The job says itself that it is not to be done: to the task, that is
 		// what a context that is cancelled says.
 		x.cancel(err)
 		return context.Canceled
+	case errors.Is(x.job.Err(), context.Canceled) && (errors.Is(err, context.Canceled) || errors.Is(err, cause)):
+		// It gave up because the client stops, or because it was cancelled.
+		return context.Canceled
+	case remotely:
+		return worker.Permanent(err)
 	default:
 		return err
 	}
