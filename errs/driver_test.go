@@ -4,8 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/url"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/pgx"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/sqlite3"
+	"github.com/taskspan/taskspan/internal/drivertext"
 )
 
 // row is an error as a driver that nobody knows may have it.
@@ -131,4 +134,72 @@ func FuzzDriverMessage(f *testing.F) {
 			t.Errorf("not the same twice: %q, %q", got, again)
 		}
 	})
+}
+
+// word is an error that is a string, and that shows it with something around it.
+type word string
+
+func (w word) Error() string { return "bad (" + string(w) + ") word" }
+
+// packet has what the driver read in the forms that fields come in.
+type packet struct {
+	*head
+	Any   any
+	List  []any
+	Map   map[string]string
+	Ptr   **string
+	Raw   json.RawMessage
+	Array [16]byte
+	Self  *packet
+	Func  func()
+	Chan  chan int
+}
+
+type head struct{ Deep map[string][]*string }
+
+func (p *packet) Error() string { return "bad packet" }
+
+// What a driver's error is made of is known wherever it stands.
+func TestFieldsOfAnyKind(t *testing.T) {
+	name, deep := "name of Ross", "deep Ross"
+	pointer := &name
+	p := &packet{
+		head: &head{map[string][]*string{"key one": {&deep, nil}}}, Any: map[string]any{"key two": "any Ross at all"}, List: []any{1, nil, "listed Ross"},
+		Map: map[string]string{"key of Ross": "value of Ross"}, Ptr: &pointer, Raw: json.RawMessage(`{"raw":"Ross"}`), Func: func() {},
+	}
+	copy(p.Array[:], "array of Ross")
+	p.Self = p
+	var m drivertext.Memory
+	errs.LookDriver(p, &m)
+	errs.LookDriver(word("Ross himself"), &m)
+	errs.LookDriver((*packet)(nil), &m)
+	errs.LookDriver(&packet{}, &m)
+	for _, text := range []string{name, deep, "any Ross at all", "listed Ross", "key of Ross", "value of Ross", `{"raw":"Ross"}`, "array of Ross", "Ross himself"} {
+		if _, got := errs.Look(errors.New("load: "+text), &m); got != "load: ?" {
+			t.Errorf("%q leaves as %q", text, got)
+		}
+	}
+}
+
+// A copy that a page, a terminal or a debugger shows is known.
+func TestRenderedCopies(t *testing.T) {
+	const said = `no login for "Ross O'Neil" & <Sons>`
+	var m drivertext.Memory
+	_, safe := errs.LookDriver(errors.New(said), &m)
+	for text, want := range map[string]string{
+		"<p>" + html.EscapeString(said) + "</p>":                         "<?>" + safe + "<?>",
+		html.EscapeString(html.EscapeString(said)) + ": load":            safe + ": load",
+		"load: \x1b[31m" + said + "\x1b[0m":                              "load: " + safe,
+		"\x1b[1;31mno\x1b[0m login for \x1b[4m" + said[13:] + "\x1b[m":   safe,
+		fmt.Sprintf("load=%#v", struct{ E string }{"a: b, " + said}):     "load=" + safe,
+		fmt.Sprintf("load=%#v, later", struct{ E string }{"a: b, Ross"}): "load=?, later",
+		"load=it's Ross (at: home), later":                               "load=?, later",
+		`load=x"a, Ross": later`:                                         "load=?: later",
+		"load=Ross (of: ":                                                "load=?",
+		"load=Ross), later":                                              "load=?, later",
+	} {
+		if _, got := errs.Look(errors.New(text), &m); got != want {
+			t.Errorf("%q\n  leaves as %q\n  want      %q", text, got, want)
+		}
+	}
 }

@@ -9,8 +9,8 @@ import (
 
 // Bounds of what is looked at in the fields of one error.
 const (
-	maxFields     = 64
-	maxFieldDepth = 4
+	maxFields     = 128
+	maxFieldDepth = 8
 )
 
 // appendFields adds the strings that are in the exported fields of a driver's error,
@@ -40,9 +40,7 @@ func (c *fieldCollector) collectError(err error) {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	if v.Kind() == reflect.Struct {
-		c.collect(v, "", 0)
-	}
+	c.collect(v, "", 0)
 }
 
 func (c *fieldCollector) collect(v reflect.Value, name string, depth int) {
@@ -73,9 +71,9 @@ func (c *fieldCollector) collect(v reflect.Value, name string, depth int) {
 		}
 	case reflect.Slice, reflect.Array:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
-			if v.Kind() == reflect.Slice {
-				c.collect(reflect.ValueOf(string(v.Bytes())), name, depth)
-			}
+			text := make([]byte, v.Len())
+			reflect.Copy(reflect.ValueOf(text), v)
+			c.collect(reflect.ValueOf(strings.Trim(string(text), "\x00")), name, depth)
 			return
 		}
 		for i := range min(v.Len(), maxFields) {

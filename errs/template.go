@@ -243,7 +243,8 @@ func (t *templater) group(closer rune, size int) {
 }
 
 // value moves past '=' and what follows it: a quoted string, brackets, or all up to
-// the next comma, semicolon, colon, line, or name of another value.
+// the next comma, semicolon, colon, line, or name of another value that stands outside
+// of quotes and brackets.
 func (t *templater) value() {
 	for t.at < len(t.in) && (t.in[t.at] == '=' || t.in[t.at] == '>' || t.in[t.at] == '~') {
 		t.out = append(t.out, t.in[t.at])
@@ -273,15 +274,27 @@ func (t *templater) value() {
 		}
 	}
 	word := t.at
+	depth, quote := 0, byte(0)
 	end := t.find(t.at, func(i int) bool {
-		switch t.in[i] {
-		case ',', ';', '\n':
+		switch c := t.in[i]; {
+		case quote != 0:
+			if c == quote && t.in[i-1] != '\\' {
+				quote = 0
+			}
+		case c == '"' || c == '`' || c == '\'' && !isApostrophe(t.in[word:i], t.in[i+1:]):
+			quote = c
+		case c == '(' || c == '[' || c == '{':
+			depth++
+		case c == ')' || c == ']' || c == '}':
+			depth = max(0, depth-1)
+		case depth > 0:
+		case c == ',' || c == ';' || c == '\n':
 			return true
-		case ':':
+		case c == ':':
 			return i+1 == len(t.in) || t.in[i+1] == ' '
-		case ' ':
+		case c == ' ':
 			word = i + 1
-		case '=':
+		case c == '=':
 			return word > from // and the name in front of it, which is given back
 		}
 		return false

@@ -264,9 +264,9 @@ func (w *walker) ownText(n *node, parts []part, said []*drivertext.Text) string 
 	for _, p := range parts {
 		own = append(own, drivertext.New(p.raw, p.safe))
 	}
-	raw := strings.ToValidUTF8(n.raw[:min(len(n.raw), maxRaw)], "\uFFFD")
+	raw := drivertext.Plain(strings.ToValidUTF8(n.raw[:min(len(n.raw), maxRaw)], "\uFFFD"))
 	spans := drivertext.Find(raw, own, w.memory)
-	if len(raw) < len(n.raw) {
+	if len(n.raw) > maxRaw {
 		raw = raw[:endOf(raw, spans)]
 	}
 	safe := template(raw, spans)

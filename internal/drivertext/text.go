@@ -1,6 +1,7 @@
 package drivertext
 
 import (
+	"regexp"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -21,11 +22,32 @@ type Text struct {
 
 // New returns the text raw, for which safe may be exported.
 func New(raw, safe string) *Text {
+	raw = Plain(raw)
 	short := shorten(raw)
 	return &Text{Safe: safe, raw: short, cut: len(short) < len(raw)}
 }
 
 func shorten(raw string) string { return raw[:min(len(raw), maxText)] }
+
+var (
+	entities = strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&quot;", `"`, "&apos;", "'", "&lt;", "<", "&gt;", ">", "&amp;", "&")
+	colors   = regexp.MustCompile("\x1b\\[[0-9;:]*[A-Za-z]")
+)
+
+// maxEscapes is how often a text may have been escaped for HTML.
+const maxEscapes = 3
+
+// Plain returns s without what only shows it: without the entities of HTML and the
+// colors of a terminal.
+func Plain(s string) string {
+	for i := 0; i < maxEscapes && strings.IndexByte(s, '&') >= 0; i++ {
+		s = entities.Replace(s)
+	}
+	if strings.IndexByte(s, '\x1b') >= 0 {
+		s = colors.ReplaceAllLiteralString(s, "")
+	}
+	return s
+}
 
 // parse prepares t for being looked for.
 func (t *Text) parse() { t.once.Do(func() { t.words = split(t.raw) }) }
