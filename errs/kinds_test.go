@@ -48,16 +48,52 @@ func number(code string) int {
 	return n
 }
 
+// What PostgreSQL 15 says of a canceled statement, in each language that it speaks.
+var (
+	statementCancels = []string{
+		"canceling statement due to user request",
+		"storniere Anfrage wegen Benutzeraufforderung",
+		"cancelando la sentencia debido a una petición del usuario",
+		"annulation de la requête à la demande de l'utilisateur",
+		"annullamento dell'istruzione su richiesta dell'utente",
+		"ユーザーからの要求により文をキャンセルしています",
+		"사용자 요청에 의해 작업을 취소합니다.",
+		"выполнение оператора отменено по запросу пользователя",
+		"avbryter sats på användares begäran",
+		"виконання оператора скасовано по запиту користувача",
+		"由于用户请求而正在取消查询",
+	}
+	statementTimeouts = []string{
+		"canceling statement due to statement timeout",
+		"storniere Anfrage wegen Zeitüberschreitung der Anfrage",
+		"cancelando la sentencia debido a que se agotó el tiempo de espera de sentencias",
+		"annulation de la requête à cause du délai écoulé pour l'exécution de l'instruction",
+		"annullamento dell'istruzione a causa di timeout",
+		"ステートメントのタイムアウトのためステートメントをキャンセルしています",
+		"명령실행시간 초과로 작업을 취소합니다.",
+		"выполнение оператора отменено из-за тайм-аута",
+		"avbryter sats på grund av sats-timeout",
+		"виконання оператора скасовано через тайм-аут",
+		"由于语句执行超时，正在取消查询命令",
+	}
+)
+
+func statements(texts []string) (list []coded) {
+	for _, text := range texts {
+		list = append(list, coded{"57014", text})
+	}
+	return list
+}
+
 // kinds has for each kind what each database says of it.
 var kinds = map[errs.Kind]struct{ postgres, mysql, sqlite, sqlServer []coded }{
 	errs.KindCanceled: {
-		postgres: []coded{{"57014", "canceling statement due to user request"}},
+		postgres: statements(statementCancels),
 		mysql:    []coded{{"1317", "Query execution was interrupted"}}, sqlite: []coded{{"9", "interrupted"}},
 	},
 	errs.KindTimeout: {
-		postgres: []coded{{"57014", "canceling statement due to statement timeout"}, {"57014", "storniere Anfrage wegen Zeitüberschreitung der Anfrage"}, {"57014", "выполнение оператора отменено из-за тайм-аута"},
-			{"57014", "ステートメントのタイムアウトのためステートメントをキャンセルしています"}, {"57014", "由于语句执行超时,正在取消查询命令"}, {"57014", "annulation de la requête à cause du délai écoulé"}, {"25P03", ""}},
-		mysql: []coded{{"3024", ""}, {"1969", ""}}, sqlServer: []coded{{"8645", ""}, {"40549", ""}},
+		postgres: append(statements(statementTimeouts), coded{"25P03", ""}),
+		mysql:    []coded{{"3024", ""}, {"1969", ""}}, sqlServer: []coded{{"8645", ""}, {"40549", ""}},
 	},
 	errs.KindConnection: {[]coded{{"08006", ""}, {"57P01", ""}}, []coded{{"2006", ""}, {"1053", ""}}, []coded{{"14", ""}}, []coded{{"40613", ""}, {"233", ""}}},
 	errs.KindConstraint: {[]coded{{"23505", ""}, {"23503", ""}, {"23502", ""}}, []coded{{"1062", ""}, {"1452", ""}, {"1048", ""}},
