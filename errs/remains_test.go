@@ -19,6 +19,10 @@ var remains = map[string]func(example string) string{
 	"not opened through":       func(example string) string { return errs.Message(errors.New(example)) },
 	"that you call yourself":   func(example string) string { return errs.Message(errors.New(example)) },
 	"not readable as the text": func(example string) string { return errs.Message(errors.New(example)) },
+	"a panic that you recover": func(example string) string {
+		before, words, _ := strings.Cut(example, ": ")
+		return errs.Message(recovered(before, errors.New(words)))
+	},
 	"out of the middle":        said("the password is wrong, so that there is no login for Ross until tomorrow at noon"),
 	"a single word": func(example string) string {
 		errs.LookDriver(errors.New("Ross"), nil)
@@ -36,6 +40,14 @@ var remains = map[string]func(example string) string{
 		_, text := errs.Look(errors.New(example), &m)
 		return text
 	},
+}
+
+// recovered formats a panic with v as programs do that do not know of PanicError.
+func recovered(before string, v any) (err error) {
+	defer func() {
+		err = fmt.Errorf("%s: %v", before, recover())
+	}()
+	panic(v)
 }
 
 // said returns what leaves of an example after a driver has said text to the task.
