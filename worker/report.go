@@ -143,6 +143,22 @@ func (r *Runner) running() []*task {
 	return out
 }
 
+func init() { ledger.RunningOf = runningLedgers }
+
+// runningLedgers is what taskz has of a runner's running tasks beyond their reports.
+func runningLedgers(runner any) []*ledger.Ledger {
+	r, _ := runner.(*Runner)
+	if r == nil || r.config == nil {
+		r = Default()
+	}
+	tasks := r.running()
+	out := make([]*ledger.Ledger, len(tasks))
+	for i, t := range tasks {
+		out[i] = &t.ledger
+	}
+	return out
+}
+
 func (s *shard) running(out []*task, r *Runner) []*task {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -69,7 +69,7 @@ var imports = map[string]string{
 	"otel": "go.opentelemetry.io/otel", "propagation": "go.opentelemetry.io/otel/propagation",
 	"otlptracehttp": "go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
 	"sdkmetric":     "go.opentelemetry.io/otel/sdk/metric", "sdktrace": "go.opentelemetry.io/otel/sdk/trace",
-	"slog": "log/slog", "sql": "database/sql", "strings": "strings", "telemetry": "github.com/taskspan/taskspan/telemetry",
+	"slog": "log/slog", "sql": "database/sql", "strings": "strings", "taskz": "github.com/taskspan/taskspan/worker/taskz", "telemetry": "github.com/taskspan/taskspan/telemetry",
 	"time": "time", "trace": "go.opentelemetry.io/otel/trace", "worker": "github.com/taskspan/taskspan/worker",
 }
 

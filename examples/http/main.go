@@ -10,6 +10,9 @@
 //	curl -X PUT localhost:8080/orders/1 -d '{"product": "tea", "quantity": 2}'
 //	curl localhost:8080/orders/1
 //	curl localhost:8080/metrics
+//	curl localhost:8080/debug/tasks?view=recent
+//
+// The last one is a page in a browser.
 //
 // OTEL_TRACES_EXPORTER=tree prints the traces; the other OTEL_* variables export
 // them by OTLP. SIGINT and SIGTERM end the service in order: it stops accepting

@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskspan/taskspan/telemetry"
 	"github.com/taskspan/taskspan/worker"
+	"github.com/taskspan/taskspan/worker/taskz"
 )
 
 // flushTimeout bounds how long the program waits for a collector at its end.
@@ -41,6 +42,10 @@ func serve(ctx context.Context, f flags, stdout, stderr io.Writer) (err error) {
 	}
 	worker.SetDefault(runner)
 	defer func() { err = errors.Join(err, within(ctx, f.grace, runner.Drain)) }()
+
+	page := taskz.New(runner, taskz.WithTitle("taskspan-http"))
+	defer page.Close()
+	mux.Handle("/debug/tasks", page)
 
 	store, closeStore, err := openStore(ctx, f.dsn)
 	if err != nil {

@@ -49,6 +49,7 @@ var layers = map[string]layer{
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
 	"otdb":                {imports: []string{"errs", "internal/instrument", "internal/ledger", "internal/sqltext", "internal/target", "github.com/XSAM/otelsql", otelAPI}},
 	"worker":              {imports: []string{"errs", "internal/instrument", "internal/ledger", otelAPI}},
+	"worker/taskz":        {imports: []string{"worker", "internal/ledger"}},
 }
 
 // goPackage is what the test needs of an entry of go list's output.

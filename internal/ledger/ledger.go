@@ -203,12 +203,16 @@ func (l *Ledger) recordLocked(e *Entry, judged bool) bool {
 		return false
 	}
 	l.totals.Statements++
-	if s := l.statement(e.Text); s != nil {
+	s := l.statement(e.Text)
+	if s != nil {
 		limit := l.config.Limits.SlowStatements
 		if s.add(e, !judged && limit > 0 && e.Duration >= limit) {
 			l.slow++
 		}
 		l.repeated(s)
+	}
+	if log := l.books.log; log != nil {
+		log.add(e, s, !judged)
 	}
 	return true
 }

@@ -16,6 +16,16 @@ type Statement struct {
 	Slowest time.Duration // the longest of them
 }
 
+func (s *Statement) add(e *Entry) {
+	s.Count++
+	s.Rows += e.Rows
+	s.Total += e.Duration
+	s.Slowest = max(s.Slowest, e.Duration)
+	if e.Failed {
+		s.Errors++
+	}
+}
+
 // statement is the account of one text.
 type statement struct {
 	Statement
@@ -28,17 +38,13 @@ type statement struct {
 	slow        int64         // how many reached the threshold and are this task's to report
 	slowestSlow time.Duration // the longest of these
 	slowSite    Site          // and where it was called
+
+	logged *logged // in the log, once it is looked for
 }
 
 // add adds an entry. It reports whether the text was slow for the first time.
 func (s *statement) add(e *Entry, slow bool) (first bool) {
-	s.Count++
-	s.Rows += e.Rows
-	s.Total += e.Duration
-	s.Slowest = max(s.Slowest, e.Duration)
-	if e.Failed {
-		s.Errors++
-	}
+	s.Statement.add(e)
 	if !slow {
 		return false
 	}
@@ -54,6 +60,7 @@ type books struct {
 	statements map[uint64]*statement
 	last       *statement // the one counted last: loops repeat it
 	only       statement  // most tasks have one: it needs no allocation
+	log        *log       // nil unless somebody wants one
 
 	// The accounts of texts that ran once and may make room for others; nil as
 	// long as there is other room. Which of them does is left to chance: a loop
@@ -71,6 +78,9 @@ type books struct {
 func (l *Ledger) book() *books {
 	if l.books == nil {
 		l.books = new(books)
+		if logs.Load() > 0 {
+			l.books.log = newLog()
+		}
 	}
 	return l.books
 }
