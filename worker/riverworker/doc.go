@@ -76,6 +76,24 @@
 // Jobs whose kind the client does not know fail before any plugin is asked, and
 // have no span.
 //
+// # Metrics
+//
+// The plugin has the metrics of the OpenTelemetry conventions for messaging, in
+// development there. All have messaging.system, messaging.operation.name,
+// messaging.destination.name (the queue, of the first 256 that the plugin sees),
+// and error.type if the operation failed:
+//
+//   - messaging.client.operation.duration, a histogram in seconds: inserts, with
+//     messaging.operation.type; without the queue if an insert has several;
+//   - messaging.client.sent.messages, a counter: jobs that were inserted, or should
+//     have been. Duplicates of unique jobs do not count. Jobs that are inserted in a
+//     transaction count at the insert, also if it is rolled back later;
+//   - messaging.process.duration, a histogram in seconds: attempts at jobs. Snoozes
+//     and cancellations have no error.type.
+//
+// The buckets end at ten seconds, as the conventions have it: use
+// worker.task.duration for jobs that take longer.
+//
 // # Shutting down
 //
 // Stop the client first, then drain the runner, then shut the providers down:

@@ -2,7 +2,9 @@ package riverworker
 
 import (
 	"context"
+	"errors"
 	"strconv"
+	"time"
 
 	"github.com/riverqueue/river/rivertype"
 	"go.opentelemetry.io/otel/attribute"
@@ -28,23 +30,56 @@ func (p *Plugin) InsertMany(ctx context.Context, params []*rivertype.JobInsertPa
 	if len(params) == 0 {
 		return doInner(ctx)
 	}
-	ctx, span := p.startInsert(ctx, params)
+	started := time.Now()
+	ctx, span := p.startInsert(ctx, params, started)
 	inject(ctx, params)
-	returned := false
-	defer func() { endInsert(span, results, err, returned) }()
+	err = errNotReturned
+	defer func() {
+		ended := time.Now()
+		errorType := ""
+		switch {
+		case err == errNotReturned: //nolint:errorlint // the sentinel itself
+			errorType = semconv.ErrorTypeOther.Value.AsString()
+		case err != nil:
+			errorType = errorTypeOf(err)
+		}
+		endInsert(span, results, err, errorType, ended)
+		p.instruments.inserted(ctx, ended.Sub(started), queueOf(params), sent(params, results), errorType)
+	}()
 	results, err = doInner(ctx)
-	returned = true
 	return results, err
 }
 
-func (p *Plugin) startInsert(ctx context.Context, params []*rivertype.JobInsertParams) (out context.Context, span trace.Span) {
+// errNotReturned stands for the error of an insert that panicked, or whose
+// goroutine exits.
+var errNotReturned = errors.New("the insert did not return")
+
+// queueOf returns the queue of all jobs, "" if they are not of one.
+func queueOf(params []*rivertype.JobInsertParams) string {
+	return common(params, func(j *rivertype.JobInsertParams) string { return j.Queue })
+}
+
+// sent returns how many jobs were inserted, or should have been, by their queue.
+// Duplicates of unique jobs were not.
+func sent(params []*rivertype.JobInsertParams, results []*rivertype.JobInsertResult) map[string]int64 {
+	counts := make(map[string]int64, 1)
+	for i, j := range params {
+		if i < len(results) && results[i] != nil && results[i].UniqueSkippedAsDuplicate {
+			continue
+		}
+		counts[j.Queue]++
+	}
+	return counts
+}
+
+func (p *Plugin) startInsert(ctx context.Context, params []*rivertype.JobInsertParams, at time.Time) (out context.Context, span trace.Span) {
 	// The span in ctx is not this one's to end.
 	out, span = ctx, trace.SpanFromContext(context.Background())
 	defer guard("starting a span")
 	name := operationInsert
 	kv := make([]attribute.KeyValue, 0, 6)
 	kv = append(kv, messagingSystem, semconv.MessagingOperationTypeSend, semconv.MessagingOperationName(operationInsert))
-	if queue := common(params, func(j *rivertype.JobInsertParams) string { return j.Queue }); queue != "" {
+	if queue := queueOf(params); queue != "" {
 		name += " " + queue
 		kv = append(kv, semconv.MessagingDestinationName(queue))
 	}
@@ -54,7 +89,7 @@ func (p *Plugin) startInsert(ctx context.Context, params []*rivertype.JobInsertP
 	if len(params) > 1 {
 		kv = append(kv, semconv.MessagingBatchMessageCount(len(params)))
 	}
-	c, s := p.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(kv...))
+	c, s := p.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(at), trace.WithAttributes(kv...))
 	if c != nil && s != nil {
 		out, span = c, s
 	}
@@ -85,24 +120,16 @@ func inject(ctx context.Context, params []*rivertype.JobInsertParams) {
 	}
 }
 
-// endInsert ends the span of an insert. If it has not returned, it panicked, or
-// its goroutine exits.
-func endInsert(span trace.Span, results []*rivertype.JobInsertResult, err error, returned bool) {
+// endInsert ends the span of an insert.
+func endInsert(span trace.Span, results []*rivertype.JobInsertResult, err error, errorType string, at time.Time) {
 	defer guard("ending a span")
-	defer span.End()
+	defer span.End(trace.WithTimestamp(at))
 	if !span.IsRecording() {
 		return
 	}
 	switch {
-	case !returned:
-		span.SetAttributes(semconv.ErrorTypeOther)
-		span.SetStatus(codes.Error, "the insert did not return")
 	case err != nil:
-		kind := errs.Classify(err).Type
-		if kind == "" {
-			kind = semconv.ErrorTypeOther.Value.AsString()
-		}
-		span.SetAttributes(semconv.ErrorTypeKey.String(kind))
+		span.SetAttributes(semconv.ErrorTypeKey.String(errorType))
 		span.SetStatus(codes.Error, errs.Message(err))
 	case len(results) == 1 && results[0] != nil && results[0].Job != nil && !results[0].UniqueSkippedAsDuplicate:
 		span.SetAttributes(semconv.MessagingMessageID(strconv.FormatInt(results[0].Job.ID, 10)))

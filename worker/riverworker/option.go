@@ -1,6 +1,7 @@
 package riverworker
 
 import (
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/riverqueue/river/rivertype"
@@ -19,6 +20,7 @@ func (f optionFunc) apply(c *config) { f(c) }
 type config struct {
 	runner         *worker.Runner
 	tracerProvider trace.TracerProvider
+	meterProvider  metric.MeterProvider
 	taskOptions    func(*rivertype.JobRow) []worker.TaskOption
 	asParent       bool
 }
@@ -44,6 +46,13 @@ func WithRunner(r *worker.Runner) Option {
 // is set before or after [New].
 func WithTracerProvider(p trace.TracerProvider) Option {
 	return optionFunc(func(c *config) { c.tracerProvider = p })
+}
+
+// WithMeterProvider sets where the metrics of package riverworker come from; those
+// of tasks come from the runner. Nil, the default, means the global provider,
+// whether it is set before or after [New].
+func WithMeterProvider(p metric.MeterProvider) Option {
+	return optionFunc(func(c *config) { c.meterProvider = p })
 }
 
 // WithTaskOptions sets a function that returns more options for the task that a

@@ -18,8 +18,9 @@ import (
 type Plugin struct {
 	river.PluginDefaults
 
-	config *config
-	tracer trace.Tracer
+	config      *config
+	tracer      trace.Tracer
+	instruments *instruments
 }
 
 var (
@@ -36,6 +37,7 @@ var messagingSystem = semconv.MessagingSystemKey.String("river")
 // plugins do to a job is then within its task.
 func New(opts ...Option) *Plugin {
 	p := &Plugin{config: newConfig(opts), tracer: noop.Tracer{}}
+	p.instruments = newInstruments(p.config.meterProvider)
 	defer guard("making a tracer")
 	provider := p.config.tracerProvider
 	if provider == nil {

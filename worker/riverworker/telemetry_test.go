@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/worker"
@@ -43,7 +45,7 @@ func observe(t *testing.T, runnerOptions []worker.Option, opts ...Option) *obser
 		t.Fatal(err)
 	}
 	o.runner = runner
-	o.plugin = New(append([]Option{WithRunner(runner), WithTracerProvider(o.tracers)}, opts...)...)
+	o.plugin = New(append([]Option{WithRunner(runner), WithTracerProvider(o.tracers), WithMeterProvider(o.meters)}, opts...)...)
 	return o
 }
 
@@ -118,6 +120,64 @@ func (o *observed) expect(want ...span) {
 				o.t.Errorf("span %d:\n%s, want\n%s", i, g, w)
 			}
 		}
+	}
+}
+
+// scopeMetrics returns the metrics of the package's own scope, as text: names,
+// units, and for each series its attributes, and its value or its count.
+func (o *observed) scopeMetrics() []string {
+	o.t.Helper()
+	var all metricdata.ResourceMetrics
+	if err := o.reader.Collect(context.Background(), &all); err != nil {
+		o.t.Fatal(err)
+	}
+	var lines []string
+	for _, scope := range all.ScopeMetrics {
+		if scope.Scope.Name != scopeName {
+			continue
+		}
+		if scope.Scope.Version != Version || scope.Scope.SchemaURL != semconv.SchemaURL {
+			o.t.Errorf("the scope is %+v", scope.Scope)
+		}
+		for _, m := range scope.Metrics {
+			add := func(set attribute.Set, value any) {
+				lines = append(lines, fmt.Sprintf("%s %s {%s} %v", m.Name, m.Unit, set.Encoded(attribute.DefaultEncoder()), value))
+			}
+			switch data := m.Data.(type) {
+			case metricdata.Histogram[float64]:
+				for _, p := range data.DataPoints {
+					if !slices.Equal(p.Bounds, messagingBuckets) || p.Sum <= 0 {
+						o.t.Errorf("%s has the bounds %v and the sum %v", m.Name, p.Bounds, p.Sum)
+					}
+					add(p.Attributes, p.Count)
+				}
+			case metricdata.Sum[int64]:
+				for _, p := range data.DataPoints {
+					add(p.Attributes, p.Value)
+				}
+			case metricdata.Gauge[int64]:
+				for _, p := range data.DataPoints {
+					add(p.Attributes, p.Value)
+				}
+			case metricdata.Gauge[float64]:
+				for _, p := range data.DataPoints {
+					add(p.Attributes, p.Value)
+				}
+			default:
+				o.t.Errorf("%s is a %T", m.Name, m.Data)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// expectMetrics compares all metrics of the package's own scope.
+func (o *observed) expectMetrics(want ...string) {
+	o.t.Helper()
+	slices.Sort(want)
+	if got := o.scopeMetrics(); !slices.Equal(got, want) {
+		o.t.Errorf("the metrics are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/worker"
 )
 
@@ -24,7 +25,7 @@ const drainSnooze = time.Second
 
 // Work implements [rivertype.WorkerMiddleware]: it runs the job as a task.
 func (p *Plugin) Work(ctx context.Context, job *rivertype.JobRow, doInner func(context.Context) error) error {
-	x := &execution{job: ctx, doInner: doInner, done: make(chan struct{})}
+	x := &execution{plugin: p, queue: job.Queue, job: ctx, doInner: doInner, done: make(chan struct{})}
 	x.Context, x.cancel = context.WithCancelCause(ctx)
 	defer x.cancel(nil)
 	// On a goroutine of its own a runtime.Goexit ends that, and not River's,
@@ -104,6 +105,8 @@ type executionKey struct{}
 type execution struct {
 	context.Context // of the job, and to be cancelled
 
+	plugin  *Plugin
+	queue   string
 	job     context.Context //nolint:containedctx // as River made it
 	doInner func(context.Context) error
 	cancel  context.CancelCauseFunc
@@ -114,6 +117,7 @@ type execution struct {
 
 	called   bool
 	inner    error // what the job returned
+	failure  error // the same, if it is one
 	err      error // what River gets
 	panicked bool
 	value    any
@@ -139,15 +143,18 @@ func (x *execution) Value(key any) any {
 func (x *execution) run(kind string, opts []worker.TaskOption) {
 	defer close(x.done)
 	returned := false
+	started := time.Now()
 	defer func() {
-		if returned {
-			return
+		ended := time.Now()
+		if !returned {
+			if v := recover(); v != nil {
+				x.panicked, x.value = true, v
+				x.failure = &errs.PanicError{Value: v}
+			} else {
+				x.err, x.failure = worker.ErrGoexit, worker.ErrGoexit
+			}
 		}
-		if v := recover(); v != nil {
-			x.panicked, x.value = true, v
-			return
-		}
-		x.err = worker.ErrGoexit
+		x.measure(ended.Sub(started))
 	}()
 	err := worker.Run(x, kind, x.call, opts...)
 	returned = true
@@ -158,9 +165,27 @@ func (x *execution) run(kind string, opts []worker.TaskOption) {
 	case x.inner != nil:
 		x.err = x.inner
 	default:
-		x.err = err // nil, or a panic that the runner recovered
+		x.err, x.failure = err, err // nil, or a panic that the runner recovered
 	}
 }
+
+// measure records how long the attempt took, and how it failed.
+func (x *execution) measure(d time.Duration) {
+	if !x.called {
+		return
+	}
+	errorType := ""
+	switch {
+	case x.failure == worker.ErrGoexit: //nolint:errorlint // of this job, not of one within it
+		errorType = typeGoexit
+	case x.failure != nil:
+		errorType = errorTypeOf(x.failure)
+	}
+	x.plugin.instruments.worked(x, d, x.queue, errorType)
+}
+
+// typeGoexit is the error.type of worker.ErrGoexit.
+const typeGoexit = "runtime.Goexit"
 
 // call does the job, and returns what its error means to River.
 func (x *execution) call(ctx context.Context) error {
@@ -170,7 +195,10 @@ func (x *execution) call(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	err = x.meaning(err)
+	err, failed := x.meaning(err)
+	if failed {
+		x.failure = x.inner
+	}
 	if x.late.Load() {
 		// Nothing of the application's is left that could see the context change.
 		x.expired.Store(true)
@@ -180,8 +208,9 @@ func (x *execution) call(ctx context.Context) error {
 }
 
 // meaning returns the error that means to a task what err means to River, which
-// looks for its own errors as errors.As does, in this order.
-func (x *execution) meaning(err error) error {
+// looks for its own errors as errors.As does, in this order, and whether that is a
+// failure.
+func (x *execution) meaning(err error) (meant error, failed bool) {
 	var snooze *rivertype.JobSnoozeError
 	var cancelled *rivertype.JobCancelError
 	cause := context.Cause(x.job)
@@ -189,18 +218,18 @@ func (x *execution) meaning(err error) error {
 	remotely := cause != nil && errors.Is(cause, rivertype.ErrJobCancelledRemotely)
 	switch {
 	case !remotely && errors.As(err, &snooze):
-		return worker.Skip(err)
+		return worker.Skip(err), false
 	case errors.As(err, &cancelled):
 		// The job says itself that it is not to be done: to the task, that is
 		// what a context that is cancelled says.
 		x.cancel(err)
-		return context.Canceled
+		return context.Canceled, false
 	case errors.Is(x.job.Err(), context.Canceled) && (errors.Is(err, context.Canceled) || errors.Is(err, cause)):
 		// It gave up because the client stops, or because it was cancelled.
-		return context.Canceled
+		return context.Canceled, false
 	case remotely:
-		return worker.Permanent(err)
+		return worker.Permanent(err), true
 	default:
-		return err
+		return err, true
 	}
 }
