@@ -119,12 +119,3 @@ func cut(s string, limit int) string {
 	}
 	return s[:limit]
 }
-
-// ownClass asks err for its class; ok is false if it has none to give.
-func ownClass(err error) (class Class, ok bool) {
-	defer catch(&ok)
-	if own, is := err.(Classified); is {
-		return own.ErrorClass(), true
-	}
-	return Class{}, false
-}

@@ -96,14 +96,11 @@ func codeOf(err error, info *typeInfo) (f failure, ok bool) {
 	case shapeSQLiteErrNo:
 		return sqliteFailure(integer(reflect.ValueOf(err)))
 	case shapeSQLiteCode:
-		if c, is := err.(interface{ Code() int }); is {
-			return sqliteFailure(c.Code())
-		}
-		return sqliteFailure(callNumber(err, "Code"))
+		return sqliteFailure(returned(reflect.ValueOf(err).MethodByName("Code")))
 	case shapeSQLiteMethods:
-		code := callNumber(err, "ExtendedCode")
+		code := returned(reflect.ValueOf(err).MethodByName("ExtendedCode"))
 		if code == 0 {
-			code = callNumber(err, "Code")
+			code = returned(reflect.ValueOf(err).MethodByName("Code"))
 		}
 		return sqliteFailure(code)
 	case shapeSQLServer:
@@ -114,10 +111,9 @@ func codeOf(err error, info *typeInfo) (f failure, ok bool) {
 	return failure{}, false
 }
 
-// callNumber calls a method that was found to return an integer.
-func callNumber(err error, method string) int {
-	return integer(reflect.ValueOf(err).MethodByName(method).Call(nil)[0])
-}
+// returned calls a method that was found to return an integer. Methods are named by
+// constants, so that the linker need not keep those of any other name.
+func returned(method reflect.Value) int { return integer(method.Call(nil)[0]) }
 
 // numbers maps the numbers of one vendor to what they mean.
 type numbers map[int]coded

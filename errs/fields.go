@@ -58,7 +58,7 @@ func (c *fieldCollector) collect(v reflect.Value, name string, depth int) {
 		}
 		if v.CanInterface() {
 			if err, ok := v.Interface().(error); ok { // which Unwrap need not lead to
-				text, _ := textOf(err)
+				text, _ := try(err.Error)
 				c.collect(reflect.ValueOf(text), "", depth)
 			}
 		}

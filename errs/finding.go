@@ -53,7 +53,7 @@ func (n *node) note() finding {
 		return f
 	}
 	if info.classified {
-		if class, ok := ownClass(err); ok {
+		if class, ok := try(err.(Classified).ErrorClass); ok {
 			f.raise(rankOwn, class.normal(info.name))
 			return f
 		}

@@ -23,7 +23,7 @@ var remains = map[string]func(example string) string{
 		before, words, _ := strings.Cut(example, ": ")
 		return errs.Message(recovered(before, errors.New(words)))
 	},
-	"out of the middle":        said("the password is wrong, so that there is no login for Ross until tomorrow at noon"),
+	"out of the middle": said("the password is wrong, so that there is no login for Ross until tomorrow at noon"),
 	"a single word": func(example string) string {
 		errs.LookDriver(errors.New("Ross"), nil)
 		return errs.Message(errors.New(example))

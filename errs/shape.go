@@ -234,9 +234,9 @@ func shapeOf(t, base reflect.Type) shape {
 		return shapePostgresField
 	case sqliteNumbers[name] && isInteger(base.Kind()) && strings.Contains(base.PkgPath(), "sqlite"):
 		return shapeSQLiteErrNo
-	case name == "Error" && methodIsInteger(t, "Code") && methodIsInteger(t, "ExtendedCode"):
+	case name == "Error" && isNumber(t.MethodByName("Code")) && isNumber(t.MethodByName("ExtendedCode")):
 		return shapeSQLiteMethods
-	case strings.HasSuffix(base.String(), "sqlite.Error") && methodIsInteger(t, "Code"):
+	case strings.HasSuffix(base.String(), "sqlite.Error") && isNumber(t.MethodByName("Code")):
 		return shapeSQLiteCode
 	}
 	if base.Kind() != reflect.Struct {
@@ -280,15 +280,10 @@ var integers = []reflect.Kind{
 	reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
 }
 
-// methodIsInteger reports whether t has a method of that name that takes nothing
-// and returns an integer.
-func methodIsInteger(t reflect.Type, name string) bool {
-	m, ok := t.MethodByName(name)
-	if !ok || m.Type.NumIn() != 1 || m.Type.NumOut() != 1 {
-		return false
-	}
-	out := m.Type.Out(0).Kind()
-	return isInteger(out)
+// isNumber reports whether there is such a method, and it takes nothing and returns an
+// integer.
+func isNumber(m reflect.Method, ok bool) bool {
+	return ok && m.Type.NumIn() == 1 && m.Type.NumOut() == 1 && isInteger(m.Type.Out(0).Kind())
 }
 
 func isInteger(k reflect.Kind) bool { return slices.Contains(integers, k) }

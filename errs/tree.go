@@ -2,10 +2,6 @@ package errs
 
 import "reflect"
 
-// The methods of an error are somebody else's code: a nil pointer is enough to
-// make them panic. Each is called in a function of its own that gives up quietly,
-// so that the rest of the tree is looked at all the same.
-
 // catch ends a panic in the function that defers it, and clears *ok.
 func catch(ok *bool) {
 	if recover() != nil {
@@ -13,35 +9,25 @@ func catch(ok *bool) {
 	}
 }
 
+// try calls a method of an error. It is somebody else's code: a nil pointer is enough
+// to make it panic. Then ok is false, and the rest of the tree is looked at all the same.
+func try[T any](method func() T) (result T, ok bool) {
+	ok = true
+	defer catch(&ok)
+	return method(), ok
+}
+
 // unwrap returns what err wraps: many for joined errors, one for a single one.
 func unwrap(err error, info *typeInfo) (many []error, one error) {
 	switch {
 	case info.unwrapsMany:
-		return unwrapMany(err), nil
+		many, _ = try(err.(interface{ Unwrap() []error }).Unwrap)
 	case info.list: // also where Unwrap leads from one element to the rest
-		return elements(err), nil
+		many = elements(err)
 	case info.unwraps:
-		return nil, unwrapOne(err)
+		one, _ = try(err.(interface{ Unwrap() error }).Unwrap)
 	}
-	return nil, nil
-}
-
-func unwrapOne(err error) (inner error) {
-	var ok bool
-	defer catch(&ok)
-	if u, is := err.(interface{ Unwrap() error }); is {
-		inner = u.Unwrap()
-	}
-	return inner
-}
-
-func unwrapMany(err error) (inner []error) {
-	var ok bool
-	defer catch(&ok)
-	if u, is := err.(interface{ Unwrap() []error }); is {
-		inner = u.Unwrap()
-	}
-	return inner
+	return many, one
 }
 
 // elements returns the errors of which err, a slice, is made.
@@ -56,37 +42,25 @@ func elements(err error) []error {
 	return inner
 }
 
-// textOf returns what err says; ok is false if it cannot be asked.
-func textOf(err error) (text string, ok bool) {
-	ok = true
-	defer catch(&ok)
-	return err.Error(), ok
-}
-
-// is asks err's own method Is; a method that panics says no.
-func is(err, target error) (yes bool) {
-	defer catch(&yes)
-	if i, ok := err.(interface{ Is(error) bool }); ok {
-		return i.Is(target)
+// is asks err's own method Is.
+func is(err, target error) bool {
+	i, ok := err.(interface{ Is(error) bool })
+	if !ok {
+		return false
 	}
-	return false
+	yes, _ := try(func() bool { return i.Is(target) })
+	return yes
 }
 
 // timedOut asks err's own method Timeout.
-func timedOut(err error) (yes bool) {
-	defer catch(&yes)
-	if t, ok := err.(interface{ Timeout() bool }); ok {
-		return t.Timeout()
-	}
-	return false
+func timedOut(err error) bool {
+	yes, _ := try(err.(interface{ Timeout() bool }).Timeout)
+	return yes
 }
 
-// safeToRetry asks err's own method SafeToRetry, by which pgconn says that
-// nothing had been sent to the server.
-func safeToRetry(err error) (yes bool) {
-	defer catch(&yes)
-	if s, ok := err.(interface{ SafeToRetry() bool }); ok {
-		return s.SafeToRetry()
-	}
-	return false
+// safeToRetry asks err's own method SafeToRetry, by which pgconn says that nothing had
+// been sent to the server.
+func safeToRetry(err error) bool {
+	yes, _ := try(err.(interface{ SafeToRetry() bool }).SafeToRetry)
+	return yes
 }

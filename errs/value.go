@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 )
 
 // The names of the errors of contexts, which rank above other values.
@@ -131,20 +130,6 @@ func namedByText(text string, info *typeInfo) Class {
 		return Class{Kind: KindConnection, Type: "puddle.ErrClosedPool"}
 	}
 	return Class{}
-}
-
-// isConversion reports whether text is what database/sql says of a value that does
-// not fit what it is scanned into.
-func isConversion(text string) bool {
-	for _, start := range [...]string{
-		"converting driver.Value type ", "converting NULL to ", "unsupported Scan, storing driver.Value type ",
-		"sql/driver: couldn't convert ", "sql/driver: value ", "sql: Scan error on column index ",
-	} {
-		if strings.HasPrefix(text, start) {
-			return true
-		}
-	}
-	return false
 }
 
 // isEnd reports whether the type of a class is that of an end of input.

@@ -69,7 +69,7 @@ func (w *walker) visit(err error, depth int) (finding, safeText) {
 	n := node{err: err, info: infoOf(err)}
 	spoke := true
 	if w.texts || n.info.worded {
-		n.raw, spoke = textOf(err)
+		n.raw, spoke = try(err.Error)
 	}
 	if n.info.shape != shapeNone {
 		n.failure, n.failed = failureOf(err, n.info)

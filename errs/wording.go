@@ -1,6 +1,7 @@
 package errs
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -17,6 +18,8 @@ type wording struct {
 	// must says that the wording is none without one of its tails: its words may be
 	// an application's.
 	must bool
+	// data says that a value does not fit what it is scanned into.
+	data bool
 	// say returns what is written for the text from start on, none of which is kept.
 	say func(s string) string
 }
@@ -42,13 +45,13 @@ var systemTails = []string{
 }
 
 var wordings = append([]wording{
-	{start: "sql: Scan error on column index ", say: sayScan},
+	{start: "sql: Scan error on column index ", data: true, say: sayScan},
 	{start: "sql: converting argument ", say: sayArgument},
-	{start: "converting driver.Value type ", say: sayConverting},
-	{start: "converting NULL to ", say: sayConverting},
-	{start: "unsupported Scan, storing driver.Value type ", say: sayConverting},
-	{start: "sql/driver: couldn't convert ", tails: []string{" into type "}},
-	{start: "sql/driver: value ", tails: []string{" can't be converted to ", " overflows "}},
+	{start: "converting driver.Value type ", data: true, say: sayConverting},
+	{start: "converting NULL to ", data: true, say: sayConverting},
+	{start: "unsupported Scan, storing driver.Value type ", data: true, say: sayConverting},
+	{start: "sql/driver: couldn't convert ", data: true, tails: []string{" into type "}},
+	{start: "sql/driver: value ", data: true, tails: []string{" can't be converted to ", " overflows "}},
 	{start: "sql/driver: unsupported value ", tails: []string{" converting to "}},
 	{start: "sql: unknown driver ", tails: []string{" (forgotten import?)"}},
 
@@ -104,14 +107,17 @@ func fileWordings() (list []wording) {
 var wordingsBy = func() (by [256][]wording) {
 	for _, w := range wordings {
 		list := &by[w.start[0]]
-		at := 0
-		for at < len(*list) && len((*list)[at].start) >= len(w.start) {
-			at++
-		}
-		*list = append((*list)[:at], append([]wording{w}, (*list)[at:]...)...)
+		*list = append(*list, w)
+		slices.SortStableFunc(*list, func(a, b wording) int { return len(b.start) - len(a.start) })
 	}
 	return by
 }()
+
+// isConversion reports whether text is what database/sql says of a value that does
+// not fit what it is scanned into.
+func isConversion(text string) bool {
+	return text != "" && slices.ContainsFunc(wordingsBy[text[0]], func(w wording) bool { return w.data && strings.HasPrefix(text, w.start) })
+}
 
 // atWord reports whether no letter stands in front of t.at. The letter of an escape
 // such as \n is none.

@@ -92,30 +92,31 @@ func (f *finder) whole(words []word) (t *Text) {
 // spans joins the hits that overlap.
 func (f *finder) spans() (spans []Span) {
 	for i := 0; i < len(f.words); i++ {
-		first, n := f.hitAt(i)
-		if n == 0 {
+		first := f.hits[i]
+		if first.n == 0 {
 			continue
 		}
-		last, lastN, end := first, n, i+n
+		last, end := first, i+first.n
 		for j := i + 1; j < end; j++ {
-			if h, n := f.hitAt(j); n > 0 && j+n > end {
-				last, lastN, end = h, n, j+n
+			if h := f.hits[j]; h.n > 0 && j+h.n > end {
+				last, end = h, j+h.n
 			}
 		}
 		s := Span{Text: first.text}
 		if t := f.whole(f.words[i:end]); t != nil {
 			s.Text, s.Whole = t, true
-			first, last, lastN = hit{t, 0}, hit{t, 0}, end-i
+			first = found{hit{t, 0}, end - i}
+			last = first
 		}
 		from := 0
 		if len(spans) > 0 {
 			from = spans[len(spans)-1].End
 		}
-		s.Start = f.before(i, first, from)
-		if t := s.Text; t.cut && (last.at+lastN >= len(t.words)-1 || end-i >= len(t.words)/2) {
+		s.Start = f.before(i, first.hit, from)
+		if t := s.Text; t.cut && (last.at+last.n >= len(t.words)-1 || end-i >= len(t.words)/2) {
 			s.End = len(f.raw)
 		} else {
-			s.End = f.after(end, last.text, last.at+lastN)
+			s.End = f.after(end, last.text, last.at+last.n)
 		}
 		spans = append(spans, s)
 		for i+1 < len(f.words) && f.words[i+1].start < s.End {
@@ -124,8 +125,6 @@ func (f *finder) spans() (spans []Span) {
 	}
 	return spans
 }
-
-func (f *finder) hitAt(i int) (hit, int) { return f.hits[i].hit, f.hits[i].n }
 
 // before returns where a place starts whose first word is i: with what was left of a
 // word that was cut, and with the punctuation that the text has there.

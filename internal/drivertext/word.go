@@ -17,40 +17,26 @@ func split(s string) []word {
 	words := make([]word, 0, 4+len(s)/6)
 	w := word{start: -1}
 	for i := 0; i < len(s); {
-		c := folded[s[i]]
+		c, size := rune(folded[s[i]]), 1
 		if c == other {
-			r, size := next(s[i:])
-			if isWord(r) {
-				if w.start < 0 {
-					w = word{start: i, hash: basis}
-				}
-				var buf [utf8.UTFMax]byte
-				for _, c := range buf[:utf8.EncodeRune(buf[:], fold(r))] {
-					w.hash = (w.hash ^ uint64(c)) * prime
-				}
-				i += size
-				continue
+			if c, size = next(s[i:]); isWord(c) {
+				c = fold(c)
+			} else {
+				c = 0
 			}
-			if w.start >= 0 {
-				w.end = i
-				words = append(words, w)
-				w.start = -1
-			}
-			i += size
-			continue
 		}
 		switch {
-		case c != 0:
-			if w.start < 0 {
-				w = word{start: i, hash: basis}
-			}
-			w.hash = (w.hash ^ uint64(c)) * prime
-		case w.start >= 0:
+		case c == 0 && w.start >= 0:
 			w.end = i
 			words = append(words, w)
 			w.start = -1
+		case c != 0 && w.start < 0:
+			w = word{start: i, hash: basis}
+			fallthrough
+		case c != 0:
+			w.hash = (w.hash ^ uint64(c)) * prime
 		}
-		i++
+		i += size
 	}
 	if w.start >= 0 {
 		w.end = len(s)
