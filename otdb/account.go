@@ -12,11 +12,14 @@ type account struct {
 	text   *ledger.Text
 	place  *ledger.Place       // where it is listed while it is in progress, or nil
 	tx     *ledger.Transaction // that it is a part of, if that was begun in a task
+	wait   wait
 }
 
 // account returns that of an operation of c that lasts as long as one call of the
 // driver, of which there is one at a time.
-func (c *conn) account() account { return account{place: &c.place, tx: c.tx.tracked()} }
+func (c *conn) account() account {
+	return account{place: &c.place, tx: c.tx.tracked(), wait: c.wait()}
+}
 
 // enter lists the operation as one that is in progress.
 func (o *operation) enter() {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"time"
 
 	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/ledger"
@@ -30,10 +31,12 @@ type conn struct {
 	cachesByText bool
 
 	latest  *statement
-	tx      *tx          // the open transaction
-	skipped []*skipped   // the statements that raw skipped, until they are prepared; oldest first
-	place   ledger.Place // of an operation that is one call
-	spare   *query       // for the next query
+	tx      *tx           // the open transaction
+	skipped []*skipped    // the statements that raw skipped, until they are prepared; oldest first
+	place   ledger.Place  // of an operation that is one call
+	waited  time.Duration // for this connection, by a caller who has had no operation yet
+	looked  bool          // whether its pool has a limit
+	spare   *query        // for the next query
 }
 
 var (
@@ -87,6 +90,7 @@ func (c *conn) statement(query string) *statement {
 // Close implements driver.Conn.
 func (c *conn) Close() error {
 	c.abandonSkipped()
+	c.loseTx()
 	return remember(nil, c.raw.Close())
 }
 
@@ -105,6 +109,7 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 	if !ok {
 		return nil // as database/sql takes it
 	}
+	c.claimWait(ctx)
 	if c.db.cfg.operations&OperationPing == 0 {
 		return rememberIn(ctx, pinger.Ping(ctx))
 	}
@@ -117,7 +122,9 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 // resetSession is ResetSession where raw has it.
 func (c *conn) resetSession(ctx context.Context) (err error) {
 	c.abandonSkipped()
-	c.tx = nil
+	c.loseTx()
+	c.waited = 0
+	c.claimWait(ctx)
 	if c.db.cfg.operations&OperationResetSession == 0 {
 		return rememberIn(ctx, c.raw.(driver.SessionResetter).ResetSession(ctx))
 	}
@@ -152,8 +159,12 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.Tx, error)) (_ driver.Tx, err error) {
 	op := operation{ctx: ctx, account: c.account()}
 	callCtx := ctx
+	var began time.Time // without an operation
 	if k := c.db.begin; k != nil {
 		callCtx = op.begin(ctx, k, nil)
+	} else {
+		c.claimWait(ctx)
+		began = c.db.time()
 	}
 	var t *tx
 	err = instrument.ErrNotReturned
@@ -161,7 +172,7 @@ func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.
 		out := outcome{err: err}
 		op.end(&out)
 		if t != nil {
-			t.begin(&op, &out)
+			t.begin(&op, &out, began)
 		}
 	}()
 	raw, err := begin(callCtx)

@@ -30,6 +30,7 @@ var (
 // made; the connector is usable all the same.
 func newConnector(raw driver.Connector, cfg *config, inferred target.Target) (*connector, error) {
 	db, err := newDatabase(cfg, inferred)
+	db.observed = observedPoolsOf(raw.Driver())
 	c := &connector{raw: raw, db: db}
 	lifecycle, errLifecycle := db.throughOtelsql(raw)
 	if errLifecycle != nil { // a oneConnector has no error to give

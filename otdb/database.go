@@ -48,6 +48,12 @@ type database struct {
 	prepare, begin, commit, rollback *operationKind
 	beginText                        ledger.Text
 
+	pools    waitedPools  // those that were opened here
+	observed *waitedPools // otherwise, those of the same driver that were given to ObservePool
+
+	transaction  metric.Float64Histogram
+	transactions [len(txOutcomes)][]metric.RecordOption // by outcome
+
 	statements statementCache
 	comment    commenter
 
@@ -93,6 +99,13 @@ func (db *database) makeInstruments() error {
 		metric.WithUnit("s"),
 		metric.WithDescription("Duration of database client operations."),
 		metric.WithExplicitBucketBoundaries(durationBuckets...))
+	db.transaction = meter.Float64Histogram("otdb.transaction.duration",
+		metric.WithUnit("s"),
+		metric.WithDescription("Duration of database transactions, from BEGIN to their end."),
+		metric.WithExplicitBucketBoundaries(transactionBuckets...))
+	for o, name := range txOutcomes {
+		db.transactions[o] = recordOptions(db.with(txOutcomeKey.String(name)))
+	}
 	if db.cfg.rowCounts {
 		db.rows = meter.Int64Histogram("db.client.response.returned_rows",
 			metric.WithUnit("{row}"),
@@ -101,6 +114,9 @@ func (db *database) makeInstruments() error {
 	}
 	return meter.Err()
 }
+
+// time returns what time it is.
+func (db *database) time() time.Time { return db.cfg.clock.Time(db.now()) }
 
 func targetAttributes(t target.Target) []attribute.KeyValue {
 	kv := []attribute.KeyValue{semconv.DBSystemNameKey.String(t.System)}

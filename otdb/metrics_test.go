@@ -248,7 +248,7 @@ func TestMeterThatFails(t *testing.T) {
 	r := newRig(t)
 	db := r.open("sqlite3", sqliteFile(t), WithMeterProvider(failingMeters{}), WithRowCounts())
 	r.WantHandled(
-		"no histogram db.client.operation.duration\nno histogram db.client.response.returned_rows",
+		"no histogram db.client.operation.duration\nno histogram otdb.transaction.duration\nno histogram db.client.response.returned_rows",
 		"no up-down counter db.client.connection.count",
 	)
 	script(t, context.Background(), db)

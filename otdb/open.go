@@ -91,7 +91,7 @@ func OpenDB(c driver.Connector, opts ...Option) *sql.DB {
 
 func openDB(c *connector, cfg *config) *sql.DB {
 	db := sql.OpenDB(c)
-	stop, err := c.db.observePool(db, cfg)
+	stop, err := c.db.observePool(db, cfg, &c.db.pools)
 	instrument.Handle(err)
 	c.onClose(stop)
 	return db

@@ -65,11 +65,17 @@ func (o *operation) begin(ctx context.Context, k *operationKind, args []driver.N
 	if k.statement() {
 		o.text = &o.st.text
 	}
+	if o.wait.conn != nil {
+		o.claimWait()
+	}
 	if !k.db.selective || o.traced() {
 		o.startSpan(ctx, o.options(args))
 	}
 	if o.times == nil {
 		o.began = k.db.now()
+	}
+	if o.wait.conn != nil {
+		o.lookForLimits()
 	}
 	if o.ledger != nil || o.tx != nil {
 		o.enter()

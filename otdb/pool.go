@@ -39,16 +39,17 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 	if err != nil {
 		return func() {}, err
 	}
-	unregister, err := d.observePool(db, cfg)
+	unregister, err := d.observePool(db, cfg, observedPoolsOf(db.Driver()))
 	if err != nil {
 		return func() {}, err
 	}
 	return func() { instrument.Handle(unregister()) }, nil
 }
 
-// observePool registers the pool's metrics. The returned function is never nil
-// and may be called more than once.
-func (d *database) observePool(db *sql.DB, cfg *config) (unregister func() error, err error) {
+// observePool registers the pool's metrics, and adds it to those whose waits are
+// claimed. The returned function ends both; it is never nil and may be called more
+// than once.
+func (d *database) observePool(db *sql.DB, cfg *config, pools *waitedPools) (unregister func() error, err error) {
 	none := func() error { return nil }
 	unregister = none
 	m := scope.Meter(cfg.meterProvider)
@@ -110,7 +111,9 @@ func (d *database) observePool(db *sql.DB, cfg *config) (unregister func() error
 		return none, err
 	}
 	registered = true
+	remove := pools.add(newWaitedPool(name, db))
 	return sync.OnceValue(func() (err error) {
+		remove()
 		defer scope.GuardTo(&err, "the meter")
 		poolNames.give(name)
 		return registration.Unregister()

@@ -83,7 +83,7 @@ func (c *conn) newQuery() *query {
 	}
 	c.spare = nil
 	q.conn, q.tx = c, c.tx
-	q.op.account = account{place: &q.place, tx: c.tx.tracked()}
+	q.op.account = account{place: &q.place, tx: c.tx.tracked(), wait: c.wait()}
 	return q
 }
 

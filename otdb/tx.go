@@ -6,9 +6,27 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
+
+// txOutcome is how a transaction ended.
+type txOutcome uint8
+
+const (
+	txCommit txOutcome = iota
+	txRollback
+	txLost // nobody knows, or nobody has asked the database
+)
+
+var txOutcomes = [...]string{txCommit: "commit", txRollback: "rollback", txLost: "lost"}
+
+const txOutcomeKey = attribute.Key("otdb.transaction.outcome")
+
+// transactionBuckets are those of the durations of tasks.
+var transactionBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600}
 
 // tx is a transaction. Its commit and rollback are operations in the context
 // that the transaction was begun with.
@@ -18,6 +36,7 @@ type tx struct {
 	ctx  context.Context
 
 	account ledger.Transaction
+	began   time.Time
 	ending  atomic.Bool // somebody commits it or rolls it back
 }
 
@@ -35,33 +54,29 @@ func (t *tx) tracked() *ledger.Transaction {
 	return &t.account
 }
 
-// begin enters the transaction into the ledger of its task. op is its BEGIN, if there
-// is such an operation.
-func (t *tx) begin(op *operation, out *outcome) {
-	l, text, start := op.ledger, op.text, time.Time{}
-	if op.operationKind == nil {
-		l, text, start = ledger.FromContext(t.ctx), &t.conn.db.beginText, t.now()
-	} else {
-		start = op.beganAt()
-	}
-	l.BeginTransaction(&t.account, text, start, start.Add(out.length), t)
-}
-
-// now returns the time.
-func (t *tx) now() time.Time {
+// begin enters the transaction into the ledger of its task. op is its BEGIN or, if
+// there is no such operation, not begun, and began is when that was called.
+func (t *tx) begin(op *operation, out *outcome, began time.Time) {
 	db := t.conn.db
-	return db.cfg.clock.Time(db.now())
+	if op.operationKind == nil {
+		t.began = began
+		ledger.FromContext(t.ctx).BeginTransaction(&t.account, &db.beginText, began, db.time(), t)
+	} else {
+		t.began = op.beganAt()
+		op.ledger.BeginTransaction(&t.account, op.text, t.began, t.began.Add(out.length), t)
+	}
 }
 
 // Commit implements driver.Tx.
-func (t *tx) Commit() error { return t.end(t.conn.db.commit, t.raw.Commit) }
+func (t *tx) Commit() error { return t.end(t.conn.db.commit, txCommit, t.raw.Commit) }
 
 // Rollback implements driver.Tx.
-func (t *tx) Rollback() error { return t.end(t.conn.db.rollback, t.raw.Rollback) }
+func (t *tx) Rollback() error { return t.end(t.conn.db.rollback, txRollback, t.raw.Rollback) }
 
-// end ends the transaction with f, which is the operation k unless that is nil.
-func (t *tx) end(k *operationKind, f func() error) (err error) {
-	t.ending.Store(true)
+// end ends the transaction with f, which is the operation k unless that is nil, and
+// whose success has that outcome.
+func (t *tx) end(k *operationKind, success txOutcome, f func() error) (err error) {
+	first := !t.ending.Swap(true)
 	op := operation{ctx: t.ctx, account: t.conn.account()}
 	t.conn.tx = nil
 	if k != nil {
@@ -71,19 +86,47 @@ func (t *tx) end(k *operationKind, f func() error) (err error) {
 	defer func() {
 		out := outcome{err: err}
 		op.end(&out)
-		if t.account.Open() {
-			t.endAccount(&op, &out)
+		if !first {
+			return
 		}
+		ctx, at := t.ctx, time.Time{}
+		if op.operationKind == nil {
+			at = t.conn.db.time()
+		} else {
+			ctx, at = op.ctx, op.beganAt().Add(out.length)
+		}
+		t.ended(ctx, at, out.transaction(success))
 	}()
 	return f()
 }
 
-// endAccount takes the transaction, which ends with op, off the ledger.
-func (t *tx) endAccount(op *operation, out *outcome) {
-	if op.operationKind == nil {
-		t.account.End(t.now())
-	} else {
-		t.account.End(op.beganAt().Add(out.length))
+// transaction returns the outcome of a transaction that a call has ended so.
+func (out *outcome) transaction(success txOutcome) txOutcome {
+	switch {
+	case !out.failed():
+		return success
+	case success == txCommit && out.class.Code != "":
+		return txRollback // the database said no
+	default:
+		return txLost
+	}
+}
+
+// ended takes the transaction, which ended at that time, off the ledger, and records
+// its duration.
+func (t *tx) ended(ctx context.Context, at time.Time, o txOutcome) {
+	t.account.End(at)
+	db := t.conn.db
+	guarded("the meter", func() { db.transaction.Record(ctx, max(0, at.Sub(t.began)).Seconds(), db.transactions[o]...) })
+}
+
+// loseTx ends a transaction that nobody can end any more, as its connection is used
+// for something else, or closed.
+func (c *conn) loseTx() {
+	t := c.tx
+	c.tx = nil
+	if t != nil && !t.ending.Swap(true) {
+		t.ended(t.ctx, c.db.time(), txLost)
 	}
 }
 

@@ -104,6 +104,7 @@
 //	worker.task.queue.duration          histogram, s            name; see WithEnqueuedAt
 //	worker.task.db.operations           histogram, {operation}  name; of tasks that had any
 //	worker.task.db.duration             histogram, s            name; likewise
+//	worker.task.db.wait                 histogram, s            name; of tasks that waited for connections
 //	worker.task.findings                counter, {finding}      name, worker.finding.kind
 //
 // name and result stand for worker.task.name and worker.task.result. Durations
@@ -122,7 +123,9 @@
 //   - slow_statement: a statement took one second or more ([WithSlowStatements]);
 //   - transaction_leaked: a transaction was open when rows would be leaked;
 //   - transaction_idle: no operation of a transaction was open for ten seconds or
-//     more ([WithIdleTransactions]).
+//     more ([WithIdleTransactions]);
+//   - connection_wait: the task waited one second or more for the connections of a
+//     pool.
 //
 // A finding has the place in the code, if that is known: see [Location].
 //

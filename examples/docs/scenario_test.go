@@ -113,7 +113,8 @@ func emit(t *testing.T) *emitted {
 	runner, err := worker.New(
 		worker.WithTracerProvider(tracer), worker.WithMeterProvider(meter), worker.WithLogger(logger),
 		worker.WithPropagator(propagation.TraceContext{}), worker.WithLabelKeys(userKey), worker.WithRecoverPanics(),
-		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithIdleTransactions(1), worker.WithStillRunning(time.Millisecond), worker.WithSchedule("docs.scheduled", time.Hour))
+		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithIdleTransactions(1),
+		worker.WithStillRunning(time.Millisecond), worker.WithSchedule("docs.scheduled", time.Hour))
 	check(t, err)
 	db := otdb.OpenDB(connector("file:"+filepath.Join(t.TempDir(), "docs.db")), otdb.WithSystem("sqlite"),
 		otdb.WithTracerProvider(tracer), otdb.WithMeterProvider(meter), otdb.WithAttributes(attribute.Bool(userKey, true)),
@@ -193,6 +194,25 @@ func (s *scenario) play() {
 	s.run("docs.schema", nil, func(ctx context.Context) error {
 		check(s.T, s.db.PingContext(ctx))
 		return s.exec(ctx, "CREATE TABLE docs (id INTEGER PRIMARY KEY)")
+	})
+	s.run("docs.waits", nil, func(ctx context.Context) error {
+		s.db.SetMaxOpenConns(1)
+		defer s.db.SetMaxOpenConns(8)
+		hold := func(d time.Duration) {
+			conn, err := s.db.Conn(context.WithoutCancel(ctx))
+			check(s.T, err)
+			time.AfterFunc(d, func() {
+				if err := conn.Close(); err != nil {
+					s.Error(err)
+				}
+			})
+		}
+		hold(1100 * time.Millisecond)
+		check(s.T, s.exec(ctx, "UPDATE docs SET id = id"))
+		hold(5 * time.Millisecond)
+		tx, err := s.db.BeginTx(ctx, nil)
+		check(s.T, err)
+		return tx.Commit()
 	})
 	s.run("docs.transactions", nil, func(ctx context.Context) error {
 		tx, err := s.db.BeginTx(ctx, nil)
