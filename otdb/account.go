@@ -44,8 +44,9 @@ func (o *operation) beganAt() time.Time {
 	return o.db.cfg.clock.Time(o.began)
 }
 
-// enterLedger enters the operation into the ledger of its task.
-func (o *operation) enterLedger(out *outcome) {
+// enterLedger enters the operation into the ledger of its task, and folds it there if it is
+// to be. It reports whether it was folded.
+func (o *operation) enterLedger(out *outcome, folds bool) (folded bool) {
 	e := ledger.Entry{
 		Text:     o.text,
 		Failed:   out.failed(),
@@ -53,9 +54,11 @@ func (o *operation) enterLedger(out *outcome) {
 		Duration: out.inDriver(),
 		Length:   out.length,
 	}
-	if o.place == nil || out.leaked { // the task has taken it off the list
-		o.ledger.Record(e)
-	} else {
-		o.ledger.End(o.place, e)
+	if folds {
+		e.Kind, e.Start = o.folded, o.began
 	}
+	if o.place == nil || out.leaked { // the task has taken it off the list
+		return o.ledger.Record(e)
+	}
+	return o.ledger.End(o.place, e)
 }

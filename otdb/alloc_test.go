@@ -84,17 +84,20 @@ func TestAllocations(t *testing.T) {
 		task    bool
 		skips   bool
 		opts    []otdb.Option
+		folded  bool
 	}{
-		{"exec, sampled", sdktrace.AlwaysSample(), exec, 0, false, false, nil},
-		{"exec, not sampled", sdktrace.NeverSample(), exec, 0, false, false, nil},
-		{"exec in a task", sdktrace.AlwaysSample(), exec, 0, true, false, nil},
-		{"query, sampled", sdktrace.AlwaysSample(), query, 1, false, false, nil}, // the rows
-		{"query, not sampled", sdktrace.NeverSample(), query, 1, false, false, nil},
-		{"query in a task", sdktrace.AlwaysSample(), query, 1, true, false, nil},
-		{"exec that is skipped", sdktrace.AlwaysSample(), exec, 2, false, true, nil}, // what is skipped, and the statement
-		{"query that is skipped", sdktrace.AlwaysSample(), query, 3, false, true, nil},
-		{"exec with a comment", sdktrace.AlwaysSample(), exec, 1, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentStatic, attribute.String("application", "a"))}}, // the text
-		{"exec with a comment of its own", sdktrace.AlwaysSample(), exec, 7, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentFull, attribute.String("application", "a"))}},
+		{"exec, sampled", sdktrace.AlwaysSample(), exec, 0, false, false, nil, false},
+		{"exec, not sampled", sdktrace.NeverSample(), exec, 0, false, false, nil, false},
+		{"exec in a task", sdktrace.AlwaysSample(), exec, 0, true, false, nil, false},
+		{"exec, folded", sdktrace.AlwaysSample(), exec, 0, false, false, nil, true},
+		{"query, folded", sdktrace.AlwaysSample(), query, 1, false, false, nil, true},
+		{"query, sampled", sdktrace.AlwaysSample(), query, 1, false, false, nil, false}, // the rows
+		{"query, not sampled", sdktrace.NeverSample(), query, 1, false, false, nil, false},
+		{"query in a task", sdktrace.AlwaysSample(), query, 1, true, false, nil, false},
+		{"exec that is skipped", sdktrace.AlwaysSample(), exec, 2, false, true, nil, false}, // what is skipped, and the statement
+		{"query that is skipped", sdktrace.AlwaysSample(), query, 3, false, true, nil, false},
+		{"exec with a comment", sdktrace.AlwaysSample(), exec, 1, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentStatic, attribute.String("application", "a"))}, false}, // the text
+		{"exec with a comment of its own", sdktrace.AlwaysSample(), exec, 7, false, false, []otdb.Option{otdb.WithCommenter(otdb.CommentFull, attribute.String("application", "a"))}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -114,6 +117,14 @@ func TestAllocations(t *testing.T) {
 				ctx = ledger.NewContext(ctx, ledger.New(nil, "task"))
 			}
 			minimum := floor(tracers, meters)
+			if tt.folded {
+				var l ledger.Ledger
+				l.Init(nil, ledger.Config{Limits: &ledger.Limits{OperationSpans: 1}})
+				ctx = l.Bind(ctx)
+				tt.run(ctx, observed)
+				tt.run(ctx, observed) // which makes the fold
+				minimum = func(context.Context) {}
+			}
 
 			least := testing.AllocsPerRun(200, func() { minimum(ctx) })
 			bare := testing.AllocsPerRun(200, func() { tt.run(ctx, raw) })

@@ -25,6 +25,9 @@ type operationKind struct {
 	// startOptions are start, ready to be handed to the tracer. Statements add
 	// their text, so theirs are with the text.
 	startOptions []trace.SpanStartOption
+	// folded is what operations without a span are counted by. Kinds beyond the cap on
+	// names share one.
+	folded *ledger.Kind
 }
 
 // statement reports whether it is a kind of statement, and not of a lifecycle operation.
@@ -42,6 +45,7 @@ func (db *database) lifecycleKind(o Operation) *operationKind {
 	}
 	k.record = recordOptions(k.metric)
 	k.startOptions = startOptions(k.start)
+	k.folded = ledger.NewKind(k.emit)
 	return k
 }
 
@@ -60,6 +64,7 @@ func (db *database) summaryKind(summary string) *operationKind {
 		k.metric = k.start
 	}
 	k.record = recordOptions(k.metric)
+	k.folded = ledger.NewKind(k.emit)
 	return k
 }
 
@@ -80,7 +85,7 @@ func (db *database) kindOf(name string, r sqltext.Result) *operationKind {
 		}
 		return k
 	}
-	k.metric, k.record = db.other.metric, db.other.record
+	k.metric, k.record, k.folded = db.other.metric, db.other.record, db.other.folded
 	return k
 }
 

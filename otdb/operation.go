@@ -39,6 +39,10 @@ type operation struct {
 	st             *statement      // that is executed or prepared, nil for other operations
 	recording      bool            // the span is
 	account
+
+	// Within the bounds of a trace.
+	share ledger.Share
+	late  []trace.SpanStartOption // of the span that it may get at its end
 }
 
 // spanTimes are the times that a span may know. The SDK's spans do, which makes
@@ -69,7 +73,13 @@ func (o *operation) begin(ctx context.Context, k *operationKind, args []driver.N
 		o.claimWait()
 	}
 	if !k.db.selective || o.traced() {
-		o.startSpan(ctx, o.options(args))
+		share, span := o.ledger.Count(k.folded)
+		o.share = share
+		if opts := o.options(args); span {
+			o.startSpan(ctx, opts)
+		} else {
+			o.late = opts
+		}
 	}
 	if o.times == nil {
 		o.began = k.db.now()
@@ -147,9 +157,10 @@ func (o *operation) end(out *outcome) {
 	out.classify(o)
 	if o.operationKind != nil {
 		guarded("the span", func() { o.endSpan(out) })
+		folds := o.folds(out)
 		guarded("the meter", func() { o.measure(out) })
-		if o.ledger != nil || o.tx != nil {
-			o.enterLedger(out)
+		if (o.ledger != nil || o.tx != nil) && !o.enterLedger(out, folds) && folds {
+			o.startLate(out) // no task is there to be folded into
 		}
 		if slow := o.db.cfg.slow; slow > 0 && o.statement() && out.inDriver() >= slow {
 			guarded("the handler of slow statements", func() { o.logSlow(out) })
@@ -176,7 +187,7 @@ func (o *operation) elapsed(reading time.Duration) time.Duration {
 // time that it takes to describe the span is no part of that.
 func (o *operation) endSpan(out *outcome) {
 	var opts []trace.SpanEndOption
-	switch described := out.class != nil || out.outside >= outsideThreshold || out.leaked || o.db.cfg.rowCounts; {
+	switch described := out.described(o); {
 	case o.times == nil:
 		out.length = o.elapsed(o.db.now())
 		if o.recording && described {
@@ -240,6 +251,24 @@ func (o *operation) measure(out *outcome) {
 	if o.db.cfg.rowCounts && out.hasRows {
 		o.db.rows.Record(o.ctx, out.rows, record...)
 	}
+}
+
+// folds reports whether the operation is to be folded. If it would be, and is one to look
+// at, it gets a span now.
+func (o *operation) folds(out *outcome) bool {
+	switch {
+	case !o.share.Counted():
+		return false
+	case o.span != nil:
+		o.share.End(out.failed(), out.inDriver())
+		return false
+	}
+	slow := o.statement() && (o.db.cfg.slow > 0 && out.inDriver() >= o.db.cfg.slow || o.ledger.Limits().Slow(out.inDriver()))
+	if !o.share.Late(out.failed() || out.leaked || slow, out.inDriver()) {
+		return true
+	}
+	o.startLate(out)
+	return false
 }
 
 // errorText returns the text of the outcome's error that may be exported.

@@ -66,6 +66,11 @@ func (out *outcome) classify(o *operation) {
 	}
 }
 
+// described reports whether there is more to say of the operation than how long it took.
+func (out *outcome) described(o *operation) bool {
+	return out.class != nil || out.outside >= outsideThreshold || out.leaked || o.db.cfg.rowCounts
+}
+
 func (out *outcome) failed() bool { return out.class != nil && !out.expected }
 
 // inDriver returns the driver's part of the operation's length.

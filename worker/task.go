@@ -91,6 +91,9 @@ func begin(ctx context.Context, r *Runner, taskName string, pc uintptr, c *taskC
 		ctx, around = context.WithoutCancel(ctx), nil
 	}
 	t.ledger.Init(around, ledger.Config{Task: label, Owner: t, Limits: c.limits(&r.config.limits)})
+	if c.newRoot || c.origin != nil {
+		t.ledger.BeginTrace()
+	}
 	t.started = r.config.clock()
 	if !r.admit(t) {
 		return nil, ErrDraining

@@ -46,6 +46,7 @@ type emitted struct {
 	operations map[string]bool // names of the lifecycle spans
 	statement  keys
 	lifecycle  keys
+	folded     keys
 	task       keys
 	kinds      map[string]map[string]bool // of spans, by statement, lifecycle, task
 	events     map[string]keys
@@ -134,8 +135,8 @@ func emit(t *testing.T) *emitted {
 		return reader.Collect(ctx, &data)
 	})
 	e := &emitted{
-		operations: map[string]bool{}, statement: keys{}, lifecycle: keys{}, task: keys{}, events: map[string]keys{},
-		kinds:   map[string]map[string]bool{"statement": {}, "lifecycle": {}, "task": {}},
+		operations: map[string]bool{}, statement: keys{}, lifecycle: keys{}, folded: keys{}, task: keys{}, events: map[string]keys{},
+		kinds:   map[string]map[string]bool{"statement": {}, "lifecycle": {}, "folded": {}, "task": {}},
 		metrics: map[string]*instrument{},
 		served:  served, findings: map[string]bool{}, results: map[string]bool{}, logs: rec.logs,
 	}
@@ -229,6 +230,16 @@ func (s *scenario) play() {
 		check(s.T, err)
 		return tx.Rollback()
 	}, worker.WithID("1"), worker.WithAttempt(1))
+	s.run("docs.folded", nil, func(ctx context.Context) error {
+		for range 3 {
+			tx, err := s.db.BeginTx(ctx, nil)
+			check(s.T, err)
+			_, err = tx.ExecContext(ctx, "DELETE FROM docs WHERE id = -1")
+			check(s.T, err)
+			check(s.T, tx.Rollback())
+		}
+		return nil
+	}, worker.WithMaxOperationSpans(1))
 	s.run("docs.consumer", nil, func(ctx context.Context) error {
 		rows, err := s.db.QueryContext(ctx, "SELECT id FROM docs WHERE id > ? LIMIT 2", 1)
 		check(s.T, err)
@@ -333,6 +344,9 @@ func (e *emitted) addSpan(span tracetest.SpanStub) {
 		if slices.ContainsFunc(span.Attributes, func(a attribute.KeyValue) bool { return a.Key == "db.operation.name" }) {
 			class, into = "lifecycle", e.lifecycle
 			e.operations[span.Name] = true
+		}
+		if slices.ContainsFunc(span.Attributes, func(a attribute.KeyValue) bool { return a.Key == "otdb.folded.count" }) {
+			class, into = "folded", e.folded
 		}
 	}
 	into.add(span.Attributes...)

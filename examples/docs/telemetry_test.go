@@ -103,6 +103,7 @@ func differences(page string, e *emitted) (all []string) {
 	diff("operations", is["Operations"].lines("name"), slices.Collect(maps.Keys(e.operations)))
 	diff("statement spans", is["Attributes of statement spans"].lines("attribute", "type"), e.statement.lines())
 	diff("lifecycle spans", is["Attributes of lifecycle spans"].lines("attribute", "type"), e.lifecycle.lines())
+	diff("folded spans", is["Attributes of folded spans"].lines("attribute", "type"), e.folded.lines())
 	diff("task spans", is["Attributes of task spans"].lines("attribute", "type"), e.task.lines())
 	diff("results", is["Results"].lines("value"), slices.Collect(maps.Keys(e.results)))
 	diff("findings", is["Findings"].lines("kind"), slices.Collect(maps.Keys(e.findings)))
@@ -235,7 +236,7 @@ func TestTelemetryNoticesEverything(t *testing.T) {
 			m.keys[key] = kind
 		}
 	}
-	for _, k := range []keys{e.statement, e.lifecycle, e.task} {
+	for _, k := range []keys{e.statement, e.lifecycle, e.folded, e.task} {
 		for key, kind := range maps.Clone(k) {
 			delete(k, key)
 			missing(key)

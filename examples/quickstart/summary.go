@@ -28,6 +28,9 @@ const (
 	findingCountKey = attribute.Key("worker.finding.count")
 )
 
+// foldedCountKey is how many operations a span of package otdb stands for.
+const foldedCountKey = attribute.Key("otdb.folded.count")
+
 var _ sdktrace.SpanProcessor = (*summary)(nil)
 
 // summary is a span processor that keeps one line for each task: the table at
@@ -62,6 +65,12 @@ func (s *summary) OnEnd(span sdktrace.ReadOnlySpan) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	attributes := attribute.NewSet(span.Attributes()...)
+	if folded, ok := attributes.Value(foldedCountKey); ok {
+		if !attributes.HasValue(semconv.DBOperationNameKey) {
+			s.statements[span.Parent().SpanID()] += int(folded.AsInt64())
+		}
+		return
+	}
 	if attributes.HasValue(semconv.DBQueryTextKey) && !attributes.HasValue(semconv.DBOperationNameKey) {
 		s.statements[span.Parent().SpanID()]++
 		return

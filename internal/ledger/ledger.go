@@ -64,6 +64,15 @@ type Entry struct {
 	Duration time.Duration
 	// Length is the time from the operation's begin to its end.
 	Length time.Duration
+
+	// Kind is what the operation is folded by, nil if it has a span of its own or none at
+	// all. Start is a reading of its clock when it began.
+	Kind  *Kind
+	Start time.Duration
+
+	folded   bool
+	finished *Fold   // that the operation has ended
+	folder   *Ledger // whose that is
 }
 
 // Config says whose ledger it is and what it looks for.
@@ -86,6 +95,9 @@ type Limits struct {
 	OperationSpans     int           // spans of one kind of operation
 }
 
+// Slow reports whether a statement that took that long is slow.
+func (l *Limits) Slow(d time.Duration) bool { return l.SlowStatements > 0 && d >= l.SlowStatements }
+
 var noLimits Limits
 
 // Ledger is the account of one task. Make one with [New], or embed one and
@@ -93,18 +105,19 @@ var noLimits Limits
 type Ledger struct {
 	parent *Ledger
 	config Config
-	ctx    context.Context                   // what Bind was called with
-	done   <-chan struct{}                   // of ctx: some drivers ask three times a row
-	said   atomic.Pointer[drivertext.Memory] // nil until somebody asks for it
+	ctx    context.Context        // what Bind was called with
+	done   <-chan struct{}        // of ctx: some drivers ask three times a row
+	extra  atomic.Pointer[extras] // nil until there are any
 
-	mu      sync.Mutex
-	closed  atomic.Bool  // nothing is listed any more; set under mu
-	watched atomic.Bool  // a statement is; set under mu
-	calls   atomic.Int32 // remembered with their sites
-	ended   bool
-	slow    int16 // how many statements were slow at least once
-	totals  Totals
-	books   *books // nil until a statement ends
+	mu       sync.Mutex
+	closed   atomic.Bool  // nothing is listed any more; set under mu
+	watched  atomic.Bool  // a statement is; set under mu
+	calls    atomic.Int32 // remembered with their sites
+	ended    bool
+	newTrace bool  // it does not change
+	slow     int16 // how many statements were slow at least once
+	totals   Totals
+	books    *books // nil until a statement ends
 
 	// What is open in a tree of tasks is listed in the outermost one that is
 	// running: rows may pass from a task to the one around it.
@@ -128,19 +141,23 @@ func (l *Ledger) Init(parent *Ledger, c Config) {
 	l.parent, l.config = parent, c
 }
 
+// BeginTrace says that the task begins a trace. It must be called before the ledger is used.
+func (l *Ledger) BeginTrace() { l.newTrace = true }
+
 // Said returns what drivers have said to the task, and nil for a nil ledger. Unlike
 // the rest of the ledger it is never final.
 func (l *Ledger) Said() *drivertext.Memory {
 	if l == nil {
 		return nil
 	}
-	if m := l.said.Load(); m != nil {
+	said := &l.extras().said
+	if m := said.Load(); m != nil {
 		return m
 	}
 	m := new(drivertext.Memory)
 	m.Init(l.parent.Said())
-	if !l.said.CompareAndSwap(nil, m) {
-		m = l.said.Load()
+	if !said.CompareAndSwap(nil, m) {
+		m = said.Load()
 	}
 	return m
 }
@@ -174,11 +191,21 @@ func (l *Ledger) Limits() *Limits {
 func (l *Ledger) Outermost() bool { return l != nil && l.parent == nil }
 
 // Record adds one operation to l and to every ledger above it whose task has
-// not ended.
-func (l *Ledger) Record(e Entry) {
+// not ended. It reports whether the operation was folded into the innermost task of its
+// trace that is running.
+func (l *Ledger) Record(e Entry) (folded bool) {
 	for judged := false; l != nil; l = l.parent {
 		judged = l.record(&e, judged) || judged
 	}
+	return e.done()
+}
+
+// done exports the fold that the entry has ended.
+func (e *Entry) done() (folded bool) {
+	if e.finished != nil {
+		e.finished.Kind.emit(e.folder.foldContext(), e.finished)
+	}
+	return e.folded
 }
 
 // record reports whether e was held against l's threshold for slow statements.
@@ -190,6 +217,14 @@ func (l *Ledger) record(e *Entry, judged bool) bool {
 }
 
 func (l *Ledger) recordLocked(e *Entry, judged bool) bool {
+	if e.Kind != nil {
+		if !l.ended {
+			e.folded = l.fold(e)
+		}
+		if e.folded || l.newTrace {
+			e.Kind = nil
+		}
+	}
 	if l.ended {
 		return false
 	}
@@ -246,8 +281,9 @@ func (l *Ledger) Settle() (Totals, []Leak) {
 	l.closed.Store(true)
 	if l.first == nil {
 		l.ended = true
-		totals := l.totals
+		totals, folds := l.totals, l.takeFolds()
 		l.mu.Unlock()
+		l.emit(folds)
 		return totals, nil
 	}
 	open := l.unlistAll()
@@ -266,8 +302,10 @@ func (l *Ledger) settle(open []candidate) (Totals, []Leak) {
 
 func (l *Ledger) end() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.ended = true
+	folds := l.takeFolds()
+	l.mu.Unlock()
+	l.emit(folds)
 }
 
 type contextKey struct{}
@@ -329,6 +367,14 @@ func (l *Ledger) Bind(ctx context.Context) context.Context {
 
 // Context returns the context that Bind returned. It must have been called.
 func (l *Ledger) Context() context.Context { return (*boundContext)(l) }
+
+// foldContext returns the context for the folds of the task.
+func (l *Ledger) foldContext() context.Context {
+	if l.ctx == nil {
+		return context.Background()
+	}
+	return l.Context()
+}
 
 // FromContext returns the ledger that ctx carries, or nil. A program without
 // tasks pays nothing for it, however many values its contexts carry.

@@ -124,7 +124,7 @@ func (p *Place) leave(at time.Time) {
 
 // End is [Ledger.Record] and [Place.Leave] for the operation that e is the entry
 // of. In l's own list it locks no more than Record does.
-func (l *Ledger) End(p *Place, e Entry) {
+func (l *Ledger) End(p *Place, e Entry) (folded bool) {
 	for judged := false; l != nil; l = l.parent {
 		l.mu.Lock()
 		if p.owner.Load() == l {
@@ -134,6 +134,7 @@ func (l *Ledger) End(p *Place, e Entry) {
 		l.mu.Unlock()
 	}
 	p.leave(p.since.Add(e.Length))
+	return e.done()
 }
 
 // outermost returns the ledger of the outermost running task among l and those
