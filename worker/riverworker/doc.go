@@ -94,6 +94,8 @@
 // The buckets end at ten seconds, as the conventions have it: use
 // worker.task.duration for jobs that take longer.
 //
+// [ObserveQueues] measures how many jobs wait in each queue, and for how long.
+//
 // # Shutting down
 //
 // Stop the client first, then drain the runner, then shut the providers down:
