@@ -132,12 +132,12 @@ func (x *index) add(t *Text) {
 	if x.hits == nil {
 		x.hits, x.whole = make(map[uint64]hit), make(map[uint64]*Text)
 	}
-	any := false
+	known := false
 	t.anchors(x.loose, func(hash uint64, at int) {
 		x.hits[hash] = hit{t, at}
-		any = true
+		known = true
 	})
-	if any {
+	if known {
 		x.whole[hashOf(t.words)] = t
 	}
 }
