@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
@@ -31,10 +32,12 @@ type Report struct {
 
 	Result Result // empty while the task is running
 	// Error is the safe text of a failure, as the task's span has it, and
-	// ErrorType its error.type. Retryable says that the same work may succeed if
-	// it is done again.
+	// ErrorType its error.type. ErrorKind is the kind that [errs.Classify] has for
+	// it: KindNone if there is none. Retryable says that the same work may succeed
+	// if it is done again.
 	Error     string
 	ErrorType string
+	ErrorKind errs.Kind
 	Retryable bool
 
 	Span     trace.SpanContext // the task's span; invalid if there is none
@@ -214,7 +217,7 @@ func (t *task) final(o *outcome, a *account, d time.Duration) Report {
 	r := t.report()
 	r.Duration = d
 	r.Result = Result(resultNames[o.result])
-	r.Error, r.ErrorType, r.Retryable = o.text, o.errorType, o.retryable
+	r.Error, r.ErrorType, r.ErrorKind, r.Retryable = o.text, o.errorType, errs.Classify(o.err).Kind, o.retryable
 	r.Span = t.spanContext()
 	s := a.open // what was open then, and the rest as it is now
 	s.Totals, s.Statements = a.Totals, t.ledger.Statements()

@@ -104,7 +104,7 @@ func TestReport(t *testing.T) {
 		}
 		want := Report{
 			Name: "load", ID: "17", Attempt: 2, Start: start, Duration: 2 * took, Done: 3, Total: 20,
-			Result: ResultFailure, Error: "boom", ErrorType: "*errors.errorString",
+			Result: ResultFailure, Error: "boom", ErrorType: "*errors.errorString", ErrorKind: errs.KindOther,
 			DB: workDB, Findings: workFindings,
 		}
 		wantEqual(t, "reports", told, []Report{want})
@@ -143,12 +143,12 @@ func TestReportResults(t *testing.T) {
 			want Report
 		}{
 			{t.Context(), nothing, Report{Result: ResultSuccess}},
-			{t.Context(), func(context.Context) error { return errBoom }, Report{Result: ResultFailure, Error: "boom", ErrorType: "*errors.errorString"}},
-			{t.Context(), func(context.Context) error { panic(errBoom) }, Report{Result: ResultPanic, Error: "panic (*errors.errorString): boom", ErrorType: "*errors.errorString"}},
+			{t.Context(), func(context.Context) error { return errBoom }, Report{Result: ResultFailure, Error: "boom", ErrorType: "*errors.errorString", ErrorKind: errs.KindOther}},
+			{t.Context(), func(context.Context) error { panic(errBoom) }, Report{Result: ResultPanic, Error: "panic (*errors.errorString): boom", ErrorType: "*errors.errorString", ErrorKind: errs.KindPanic}},
 			{ctx, func(ctx context.Context) error { return ctx.Err() }, Report{Result: ResultCancellation}},
-			{late, func(ctx context.Context) error { return ctx.Err() }, Report{Result: ResultTimeout, Error: "context deadline exceeded", ErrorType: "context.DeadlineExceeded"}},
+			{late, func(ctx context.Context) error { return ctx.Err() }, Report{Result: ResultTimeout, Error: "context deadline exceeded", ErrorType: "context.DeadlineExceeded", ErrorKind: errs.KindTimeout}},
 			{t.Context(), func(context.Context) error { return Skip(nil) }, Report{Result: ResultSkip}},
-			{t.Context(), func(context.Context) error { return tryAgain{} }, Report{Result: ResultFailure, Error: "try again", ErrorType: "again", Retryable: true}},
+			{t.Context(), func(context.Context) error { return tryAgain{} }, Report{Result: ResultFailure, Error: "try again", ErrorType: "again", ErrorKind: errs.KindOther, Retryable: true}},
 		} {
 			_ = b.runner.Run(tc.ctx, "load", tc.run)
 			tc.want.Name, tc.want.Start = "load", got.Start

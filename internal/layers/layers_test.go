@@ -38,6 +38,7 @@ type layer struct {
 // layers has every package of the module, by its path below the module's.
 var layers = map[string]layer{
 	"errs":                {imports: []string{"internal/drivertext", otelAPI}},
+	"internal/callsite":   {},
 	"internal/drivertext": {},
 	"internal/fakedb":     {},
 	"internal/instrument": {imports: []string{otelAPI}},
@@ -48,7 +49,8 @@ var layers = map[string]layer{
 	"internal/target":     {},
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
 	"otdb":                {imports: []string{"errs", "internal/instrument", "internal/ledger", "internal/sqltext", "internal/target", "github.com/XSAM/otelsql", otelAPI}},
-	"worker":              {imports: []string{"errs", "internal/instrument", "internal/ledger", otelAPI}},
+	"worker":              {imports: []string{"errs", "internal/callsite", "internal/instrument", "internal/ledger", otelAPI}},
+	"worker/tasktest":     {imports: []string{"errs", "internal/callsite", "otdb", "worker", otelAPI}, sdk: true},
 	"worker/taskz":        {imports: []string{"worker", "internal/ledger"}},
 }
 

@@ -1,0 +1,157 @@
+package tasktest
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/metric/noop"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/taskspan/taskspan/otdb"
+	"github.com/taskspan/taskspan/worker"
+)
+
+// defaultRepeats is from how many runs of one text on [Task.NoRepeats] fails. It
+// is low because tests have little data: what runs once a row runs three times for
+// three rows.
+const defaultRepeats = 3
+
+// Harness runs tasks, and keeps what is known of them. It may be used by several
+// goroutines.
+type Harness struct {
+	tb     testing.TB
+	runner *worker.Runner
+	tracer *sdktrace.TracerProvider
+
+	mu      sync.Mutex
+	runs    []worker.Report
+	parents map[trace.SpanID]trace.SpanID // of tasks and statements: the task that they started in
+	ran     []operation
+}
+
+// New returns a harness for one test. The options are those of its runner; its
+// providers cannot be replaced. Two defaults differ from those of worker.New:
+// nothing is logged, and a statement counts as repeated when its text has run three
+// times, which [worker.WithRepeatedStatements] changes.
+//
+// A mistake in the options fails the test at once.
+func New(t testing.TB, opts ...worker.Option) *Harness {
+	t.Helper()
+	h := &Harness{tb: t, parents: make(map[trace.SpanID]trace.SpanID)}
+	h.tracer = sdktrace.NewTracerProvider(
+		sdktrace.WithSampler(sdktrace.AlwaysSample()),
+		sdktrace.WithSpanProcessor(nesting{h}),
+	)
+	runner, err := worker.New(slices.Concat(
+		[]worker.Option{
+			worker.WithLogger(slog.New(slog.DiscardHandler)),
+			worker.WithRepeatedStatements(defaultRepeats),
+		},
+		opts,
+		[]worker.Option{
+			worker.WithTracerProvider(h.tracer),
+			worker.WithMeterProvider(noop.NewMeterProvider()),
+			worker.WithMaxOperationSpans(0), // so that each statement has a span
+		},
+	)...)
+	if err != nil {
+		t.Fatalf("tasktest: options of the runner: %v", err)
+	}
+	h.runner = runner
+	t.Cleanup(runner.Watch(h.ended))
+	return h
+}
+
+// ended is told of each run.
+func (h *Harness) ended(_ context.Context, r worker.Report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.runs = append(h.runs, r)
+}
+
+// Open opens a database as [otdb.Open] does, and closes it at the end of the test.
+// Its statements are the harness's to see, whatever the options suppress. An error
+// fails the test at once.
+func (h *Harness) Open(driverName, dsn string, opts ...otdb.Option) *sql.DB {
+	h.tb.Helper()
+	db, err := otdb.Open(driverName, dsn, append(slices.Clone(opts),
+		otdb.WithTracerProvider(h.tracer),
+		otdb.WithMeterProvider(meterProvider{h: h}),
+	)...)
+	if err != nil {
+		h.tb.Fatalf("tasktest: opening the database: %v", err)
+	}
+	h.tb.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			h.tb.Errorf("tasktest: closing the database: %v", err)
+		}
+	})
+	return db
+}
+
+// Context returns the test's context with the harness's runner: tasks below it are
+// the harness's, those included that code starts with worker.Run. Like that of
+// testing.TB.Context, it is done just before the functions given to Cleanup run.
+func (h *Harness) Context() context.Context { return h.runner.Context(h.tb.Context()) }
+
+// Run runs fn as a task of that name, as worker.Run does, and returns the run.
+// Tasks that fn starts are the harness's too.
+func (h *Harness) Run(name string, fn func(context.Context) error, opts ...worker.TaskOption) *Task {
+	h.tb.Helper()
+	var span trace.SpanContext
+	err := h.runner.Run(h.Context(), name, func(ctx context.Context) error {
+		if r, ok := worker.CurrentReport(ctx); ok {
+			span = r.Span
+		}
+		return fn(ctx)
+	}, opts...)
+	r, ok := h.find(func(r *worker.Report) bool { return r.Span.Equal(span) })
+	if !ok {
+		h.tb.Fatalf("tasktest: the task %q was not run: %v", name, err)
+	}
+	return &Task{Report: r, Err: err, h: h}
+}
+
+// Task returns the last run of that name that has ended. If there is none it fails
+// the test at once, and names those that there are.
+func (h *Harness) Task(name string) *Task {
+	h.tb.Helper()
+	r, ok := h.find(func(r *worker.Report) bool { return r.Name == name })
+	if !ok {
+		h.tb.Fatalf("tasktest: no task %q has ended; %s", name, h.names())
+	}
+	return &Task{Report: r, h: h}
+}
+
+// find returns the newest run that match accepts.
+func (h *Harness) find(match func(*worker.Report) bool) (worker.Report, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := len(h.runs) - 1; i >= 0; i-- {
+		if match(&h.runs[i]) {
+			return h.runs[i], true
+		}
+	}
+	return worker.Report{}, false
+}
+
+// names says which tasks have ended.
+func (h *Harness) names() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.runs) == 0 {
+		return "none has; a task that code starts with worker.Run needs the context of Harness.Context"
+	}
+	var names []string
+	for i := range h.runs {
+		names = append(names, h.runs[i].Name)
+	}
+	slices.Sort(names)
+	return "those that have: " + strings.Join(slices.Compact(names), ", ")
+}

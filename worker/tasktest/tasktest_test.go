@@ -1,0 +1,308 @@
+package tasktest_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"go.uber.org/goleak"
+
+	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/fakedb"
+	"github.com/taskspan/taskspan/otdb"
+	"github.com/taskspan/taskspan/worker"
+	"github.com/taskspan/taskspan/worker/tasktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func init() {
+	sql.Register("tasktest", (&fakedb.DB{Shape: fakedb.Modern, Plain: true}).Driver())
+}
+
+// fake is the testing.TB of a test that is expected to fail. Its methods keep what
+// they are told; those that end a test panic with errFatal.
+type fake struct {
+	testing.TB
+	mu       sync.Mutex
+	messages []string
+}
+
+var errFatal = errors.New("the test has ended")
+
+func (f *fake) Helper() {}
+
+func (f *fake) Errorf(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.messages = append(f.messages, fmt.Sprintf(format, args...))
+}
+
+func (f *fake) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	panic(errFatal)
+}
+
+// ends calls fn, which must end the test.
+func (f *fake) ends(fn func()) {
+	defer func() {
+		if p := recover(); p != errFatal {
+			panic(p)
+		}
+	}()
+	fn()
+	f.TB.Error("the test has not ended")
+}
+
+var (
+	durations = regexp.MustCompile(` *[0-9.]+(ns|µs|ms|s)\b *`)
+	lines     = regexp.MustCompile(`\S*/(\w+\.go):\d+`)
+	traces    = regexp.MustCompile(`trace: [0-9a-f]{32}`)
+)
+
+// take returns what the test was told, without what differs from run to run.
+func (f *fake) take() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	text := strings.Join(f.messages, "\n---\n")
+	f.messages = nil
+	text = durations.ReplaceAllString(text, " _ ")
+	text = lines.ReplaceAllString(text, "$1:N")
+	return traces.ReplaceAllString(text, "trace: T")
+}
+
+func (f *fake) wants(want string) {
+	f.TB.Helper()
+	if got, want := f.take(), strings.TrimPrefix(want, "\n"); got != want {
+		f.TB.Errorf("the test was told\n%s\nwant\n%s", got, want)
+	}
+}
+
+func start(t *testing.T, opts ...worker.Option) (*fake, *tasktest.Harness, *sql.DB) {
+	f := &fake{TB: t}
+	h := tasktest.New(f, opts...)
+	return f, h, h.Open("tasktest", "")
+}
+
+func insert(ctx context.Context, db *sql.DB, n int) error {
+	for range n {
+		if _, err := db.ExecContext(ctx, "INSERT INTO items (name) VALUES (?)", "x"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestPasses(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	task := h.Run("import", func(ctx context.Context) error { return insert(ctx, db, 2) }, worker.WithID("7")).
+		Succeeds().MaxStatements(2).NoRepeats().NoLeaks()
+	if task.Err != nil || task.Report.ID != "7" || task.Report.Name != "import" {
+		t.Errorf("%+v", task.Report)
+	}
+	h.NoStatementsOutside()
+	f.wants("")
+}
+
+func TestMaxStatements(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	h.Run("import", func(ctx context.Context) error {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		_, err = tx.ExecContext(ctx, "UPDATE items SET name = ?", "x")
+		return errors.Join(err, worker.Run(ctx, "within", func(ctx context.Context) error {
+			_, err := tx.ExecContext(ctx, "UPDATE items SET name = ?", "y")
+			return err
+		}), tx.Commit())
+	}).Succeeds().MaxStatements(2).MaxStatements(1)
+	f.wants(`
+task import: 2 statements, want at most 1; those beyond:
+    UPDATE items at tasktest_test.go:N (github.com/taskspan/taskspan/worker/tasktest_test.TestMaxStatements.func1.1)
+import: success after _ 
+  databases: 5 operations, 0 errors, 0 rows, _ in drivers
+         2× _ slowest _ UPDATE items SET name = ?
+  trace: T`)
+}
+
+func TestNoRepeats(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	h.Run("import", func(ctx context.Context) error { return insert(ctx, db, 3) }).Succeeds().NoRepeats()
+	f.wants(`
+task import: statements were repeated:
+    repeated_statement 3×, at tasktest_test.go:N: INSERT INTO items (name) VALUES (?)
+import: success after _ 
+  databases: 4 operations, 0 errors, 0 rows, _ in drivers
+         3× _ slowest _ INSERT INTO items (name) VALUES (?)
+  finding: repeated_statement 3×, at tasktest_test.go:N: INSERT INTO items (name) VALUES (?)
+  trace: T`)
+
+	f, h, db = start(t, worker.WithRepeatedStatements(4))
+	h.Run("import", func(ctx context.Context) error { return insert(ctx, db, 3) }).NoRepeats()
+	f.wants("")
+}
+
+func TestNoLeaks(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	var rows *sql.Rows
+	var tx *sql.Tx
+	task := h.Run("export", func(ctx context.Context) (err error) {
+		if rows, err = db.QueryContext(ctx, "SELECT name FROM items"); err != nil { //nolint:sqlclosecheck // it is closed below
+			return err
+		}
+		tx, err = db.BeginTx(ctx, nil)
+		return errors.Join(err, rows.Err())
+	})
+	task.Succeeds().NoLeaks()
+	got := f.take()
+	for _, want := range []string{
+		"task export: connections were leaked:\n",
+		"\n    rows_leaked 1×, 0 rows read: SELECT name FROM items\n",
+		"\n    transaction_leaked 1×",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the test was told\n%s\nwhich has no %q", got, want)
+		}
+	}
+	h.NoStatementsOutside()
+	f.wants("")
+	if err := errors.Join(rows.Close(), tx.Rollback()); err != nil {
+		t.Error(err)
+	}
+}
+
+// databaseError is an error with a class of its own.
+type databaseError struct{}
+
+func (databaseError) Error() string { return "duplicate key" }
+
+func (databaseError) ErrorClass() errs.Class {
+	return errs.Class{Kind: errs.KindConstraint, Type: "23505", Code: "23505"}
+}
+
+func TestResults(t *testing.T) {
+	t.Parallel()
+	f, h, _ := start(t, worker.WithRecoverPanics())
+	fails := h.Run("import", func(context.Context) error { return fmt.Errorf("insert: %w", databaseError{}) })
+	fails.Fails(errs.KindConstraint, "23505").Fails(errs.KindConstraint, "")
+	if !errors.Is(fails.Err, databaseError{}) {
+		t.Errorf("Run returned %v", fails.Err)
+	}
+	f.wants("")
+	fails.Succeeds()
+	if got := f.take(); !strings.HasPrefix(got, "task import: the result is failure, want success\nimport: failure after _ \n  error: ") {
+		t.Error(got)
+	}
+	for _, tt := range []struct {
+		kind errs.Kind
+		code string
+		want string
+	}{
+		{errs.KindConstraint, "23503", "constraint (23503)"},
+		{errs.KindDeadlock, "", "deadlock"},
+	} {
+		fails.Fails(tt.kind, tt.code)
+		if got, want := f.take(), "task import: the task failed with constraint (23505), want "+tt.want+"\n"; !strings.HasPrefix(got, want) {
+			t.Errorf("the test was told %s, want %s", got, want)
+		}
+	}
+	for want, fn := range map[string]func(context.Context) error{
+		"success": func(context.Context) error { return nil },
+		"skip":    func(context.Context) error { return worker.Skip(nil) },
+	} {
+		h.Run("import", fn).Fails(errs.KindOther, "")
+		if got, want := f.take(), "task import: the result is "+want+", want a failure with other\n"; !strings.HasPrefix(got, want) {
+			t.Errorf("the test was told %s, want %s", got, want)
+		}
+	}
+	h.Run("import", func(context.Context) error { panic("secret") }).Fails(errs.KindPanic, "")
+	h.Run("import", func(context.Context) error { return databaseError{} }, worker.WithAttempt(1), worker.WithMaxAttempts(2)).
+		Fails(errs.KindConstraint, "23505")
+	f.wants("")
+}
+
+func TestNoStatementsOutside(t *testing.T) {
+	t.Parallel()
+	f, h, _ := start(t)
+	// Options that suppress spans hide nothing.
+	db := h.Open("tasktest", "", otdb.WithRequireParent(), otdb.WithTracerProvider(nil))
+	h.Run("import", func(ctx context.Context) error {
+		return errors.Join(insert(ctx, db, 1), insert(context.Background(), db, 1)) //nolint:contextcheck // which is the fault
+	}).Succeeds().MaxStatements(1)
+	h.NoStatementsOutside()
+	f.wants(`
+1 statements ran outside of tasks; pass each the context of its task:
+    INSERT items at tasktest_test.go:N (github.com/taskspan/taskspan/worker/tasktest_test.insert)`)
+}
+
+// Code under test that starts its own tasks finds the runner in the context.
+func TestTask(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	for n := range 3 {
+		if err := worker.Run(h.Context(), "import", func(ctx context.Context) error { return insert(ctx, db, n) }); err != nil {
+			t.Error(err)
+		}
+	}
+	h.Task("import").MaxStatements(2).MaxStatements(1)
+	if got := f.take(); !strings.HasPrefix(got, "task import: 2 statements, want at most 1; those beyond:\n") {
+		t.Error(got)
+	}
+	f.ends(func() { h.Task("export") })
+	f.wants(`tasktest: no task "export" has ended; those that have: import`)
+	f, h, _ = start(t)
+	f.ends(func() { h.Task("export") })
+	f.wants(`tasktest: no task "export" has ended; none has; a task that code starts with worker.Run needs the context of Harness.Context`)
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	f := &fake{TB: t}
+	f.ends(func() { tasktest.New(f, worker.WithRepeatedStatements(-1)) })
+	if got := f.take(); !strings.HasPrefix(got, "tasktest: options of the runner: worker: ") {
+		t.Error(got)
+	}
+	h := tasktest.New(f)
+	f.ends(func() { h.Open("no such driver", "") })
+	if got := f.take(); !strings.HasPrefix(got, "tasktest: opening the database: ") {
+		t.Error(got)
+	}
+}
+
+// Harnesses do not see each other's tasks, nor those without one.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			f, h, db := start(t)
+			for range 20 {
+				h.Run("import", func(ctx context.Context) error { return insert(ctx, db, n) }).Succeeds().MaxStatements(n)
+			}
+			h.NoStatementsOutside()
+			f.wants("")
+		})
+	}
+	wg.Wait()
+}
+
+func TestInBubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := tasktest.New(t)
+		db := h.Open("tasktest", "")
+		h.Run("import", func(ctx context.Context) error { return insert(ctx, db, 1) }).Succeeds().MaxStatements(1)
+		h.NoStatementsOutside()
+	})
+}
