@@ -6,7 +6,7 @@ import "strings"
 func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
 	s.sum.begin(s.src[from:to])
 	*f = frame{
-		stmt: k, operation: span{from, to}, want: next, item: item, named: f.named, mark: len(s.sum.buf),
+		stmt: k, operation: newSpan(from, to), want: next, item: item, named: f.named, mark: len(s.sum.buf),
 		inserted: f.inserted || k == kwInsert, several: f.several || k == kwFrom,
 	}
 	if s.sum.muted {
@@ -25,7 +25,7 @@ func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
 // clause takes a keyword that nothing waited for: an operation or a clause of one.
 func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 	begins := start || f.start
-	breaks := s.breaks(f, k)
+	breaks := s.dialect == SQLServer && s.breaks(f, k)
 	s.several = s.several || breaks
 	start = begins || f.explain ||
 		f.condition && s.prev.operand() && s.prevWord != kwIf && s.prevWord != kwExists && s.prevWord != kwWhile || breaks
@@ -37,7 +37,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			return
 		}
 		if f.stmt == kwFrom { // FROM t SELECT a
-			s.sum.rename(f.mark, f.operation.to-f.operation.from, s.src[from:to])
+			s.sum.rename(f.mark, int(f.operation.to-f.operation.from), s.src[from:to])
 			f.stmt, f.item = kwSelect, wantNothing
 			return
 		}
@@ -55,7 +55,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		case start || s.prev == tokenOpen || s.prevWord == kwAs || s.prevWord == kwFor:
 			s.operate(f, k, from, to, wantCTE, wantNothing)
 		case f.stmt == kwInsert: // unless a hint follows
-			f.want, f.waiting, f.late = wantCTE, span{from, to}, true
+			f.want, f.waiting, f.late = wantCTE, newSpan(from, to), true
 		}
 	case kwValues:
 		if start || s.prevWord == kwHard || s.prevWord == kwAll { // UNION VALUES
@@ -182,7 +182,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 	case kwDrop, kwAlter:
 		switch {
 		case start && !begins && f.stmt == kwAlter: // a clause, or a statement of SQL Server
-			f.want, f.waiting = wantDefined, span{from, to}
+			f.want, f.waiting = wantDefined, newSpan(from, to)
 		case start:
 			s.command(f, k, from, to)
 		case f.stmt == kwAnalyze: // DROP HISTOGRAM ON columns
@@ -208,7 +208,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			if f.stmt == kwExec { // it was taken for a procedure
 				s.sum.drop()
 			}
-			s.operate(f, kwRefresh, s.last.from, s.last.to, wantType, wantNothing)
+			s.operate(f, kwRefresh, int(s.last.from), int(s.last.to), wantType, wantNothing)
 			s.wanted(f, k, from, to)
 		}
 	case kwRows: // VALUES ROW(1), ROW(2)
@@ -312,7 +312,7 @@ func (s *scanner) beginClause(f *frame, from, to int, start bool) {
 	if s.prev == tokenNone {
 		s.operate(f, kwBegin, from, to, wantNothing, wantNothing)
 	} else if s.dialect == SQLServer && start {
-		*f = frame{named: f.named, waiting: span{from, to}}
+		*f = frame{named: f.named, waiting: newSpan(from, to)}
 	}
 	f.start, f.object = true, kwNone
 }
@@ -328,7 +328,7 @@ func (s *scanner) blockClause(f *frame, k keyword, from, to int, start bool) {
 	}
 	f.start = true
 	if w := f.waiting; s.prevWord == kwBegin && f.stmt == kwNone && w.to > 0 && isTransaction(s.src[from:to]) {
-		s.operate(f, kwBegin, w.from, w.to, wantNothing, wantNothing) // BEGIN TRAN in a batch
+		s.operate(f, kwBegin, int(w.from), int(w.to), wantNothing, wantNothing) // BEGIN TRAN in a batch
 		f.start = true
 	}
 }

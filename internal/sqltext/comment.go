@@ -55,9 +55,8 @@ func (s *scanner) line(from, body int, doubt bool) {
 		return
 	}
 	s.comment(from, end)
-	s.lineComment = span{from, end}
+	s.lineComment = newSpan(from, end)
 	s.openLine = !next
-	s.commented = false
 }
 
 // lineEnd returns the end of the line at from, and whether another follows. The
@@ -135,5 +134,4 @@ func (s *scanner) endBlock(from, to int) {
 		}
 	}
 	s.comment(from, to)
-	s.commented = strings.Contains(body, "='")
 }

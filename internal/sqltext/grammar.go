@@ -92,7 +92,6 @@ func (s *scanner) wantsName() bool {
 func (s *scanner) took(t token, k keyword) {
 	s.prev, s.prevWord = t, k
 	s.newline = false
-	s.commented = false
 	s.password = false
 	s.setting.tokens++
 	if s.ended && t != tokenNone {
@@ -108,7 +107,7 @@ func (s *scanner) took(t token, k keyword) {
 
 // takeWord takes the unquoted word src[from:to].
 func (s *scanner) takeWord(from, to int) {
-	if s.takeSecret(from, to) {
+	if (s.password || s.attach != attachNone || s.setting.active) && s.takeSecret(from, to) {
 		return
 	}
 	if s.prev == tokenDot {
@@ -148,13 +147,13 @@ func (s *scanner) takeWord(from, to int) {
 		start := f.start
 		f.start = false
 		if start && k == kwNone {
-			s.starter = span{from, to}
+			s.starter = newSpan(from, to)
 		}
 		if start && k.argument() && (k == kwNone || s.dialect == SQLServer) {
 			s.batch(f)
 		}
 		switch {
-		case s.wanted(f, k, from, to):
+		case f.want != wantNothing && s.wanted(f, k, from, to):
 		case k != kwNone:
 			s.clause(f, k, from, to, start)
 		case start && f.stmt == kwBegin && (s.prevWord == kwBlock || s.prevWord == kwNoObject): // BEGIN TRAN name
@@ -178,7 +177,7 @@ func (s *scanner) takeWord(from, to int) {
 	}
 	s.expectSecret(k, from, to)
 	s.password = s.password || password
-	s.last = span{from, to}
+	s.last = newSpan(from, to)
 }
 
 // batch lets a name that begins a batch of SQL Server be that of a procedure.
@@ -203,7 +202,7 @@ func (s *scanner) takeName(from, to int) {
 			s.sum.extend(s.src[from:to])
 		}
 		s.took(tokenName, kwNone)
-		s.last = span{from, to}
+		s.last = newSpan(from, to)
 		if s.beginsSecret(kwNone, kwNone, from, to) {
 			s.dropSecret()
 		}
@@ -219,7 +218,7 @@ func (s *scanner) takeName(from, to int) {
 		s.wanted(f, kwNone, from, to)
 	}
 	s.took(tokenName, kwNone)
-	s.last = span{from, to}
+	s.last = newSpan(from, to)
 }
 
 // takeDot takes a dot.
@@ -352,9 +351,7 @@ func (s *scanner) takeSemicolon() {
 	if ends {
 		s.leave()
 	}
-	commented := s.commented
 	s.took(tokenNone, kwNone)
-	s.commented = commented
 	s.ended = true
 	if stdin {
 		s.dropSecret()
@@ -386,7 +383,9 @@ func (s *scanner) takeOpen() {
 	if f.values && f.stmt == kwInsert && s.prev == tokenComma {
 		s.batched = true
 	}
-	s.beginRow(f)
+	if s.written {
+		s.beginRow(f)
+	}
 	inner := frame{named: s.named}
 	if s.prev == tokenName {
 		inner.call = s.last
@@ -439,7 +438,9 @@ func (s *scanner) takeClose() {
 		}
 		s.list.active = false
 	}
-	s.endRow()
+	if s.rows.active {
+		s.endRow()
+	}
 	switch {
 	case s.over > 0:
 		s.over--
@@ -456,7 +457,7 @@ func (s *scanner) takeClose() {
 
 // addTarget begins a target with the name src[from:to].
 func (s *scanner) addTarget(f *frame, from, to int) {
-	s.simple = span{from, to}
+	s.simple = newSpan(from, to)
 	if (s.dialect == PostgreSQL || s.dialect == SQLite) && len(s.sum.buf) == f.mark {
 		switch f.stmt {
 		case kwInsert, kwUpdate, kwDelete, kwMerge: // no common table expression can be changed there
@@ -473,9 +474,12 @@ func (s *scanner) addTarget(f *frame, from, to int) {
 // endTarget ends the target, if one was begun, and removes it if it is the name
 // of a common table expression.
 func (s *scanner) endTarget() {
-	if !s.target {
-		return
+	if s.target {
+		s.closeTarget()
 	}
+}
+
+func (s *scanner) closeTarget() {
 	s.target = false
 	if s.simple.to > 0 && s.isNamed(unquoted(s.src[s.simple.from:s.simple.to])) {
 		s.sum.drop()

@@ -289,7 +289,7 @@ var entries = func() (t [1024]entry) {
 		for _, word := range strings.Fields(words) {
 			i := slot(word)
 			for t[i].word != "" {
-				i = (i + 1) % len(t)
+				i = (i + 1) % uint(len(t))
 			}
 			t[i] = entry{word, keyword(k)}
 		}
@@ -306,9 +306,9 @@ var maxKeyword = func() (n int) {
 }()
 
 // slot returns where the search for a word of at least two bytes begins.
-func slot(word string) int {
-	n := len(word)
-	return (int(lower[word[0]])*33 + int(lower[word[1]])*257 + int(lower[word[n/2]])*129 + int(lower[word[n-1]])*17 + n) % 1024
+func slot(word string) uint {
+	n := uint(len(word))
+	return (uint(lower[word[0]])*33 + uint(lower[word[1]])*257 + uint(lower[word[n/2]])*129 + uint(lower[word[n-1]])*17 + n) % 1024
 }
 
 // keywordOf returns the meaning of a word, in any case.
@@ -316,8 +316,8 @@ func keywordOf(word string) keyword {
 	if len(word) < 2 || len(word) > maxKeyword {
 		return kwNone
 	}
-	for i := slot(word); ; i = (i + 1) % len(entries) {
-		e := &entries[i]
+	for i := slot(word); ; i++ {
+		e := &entries[i%uint(len(entries))]
 		if e.word == "" {
 			return kwNone
 		}

@@ -75,7 +75,7 @@ func TestParseLimits(t *testing.T) {
 
 	// A list takes no room, whatever its length.
 	r = sqltext.Parse(sqltext.PostgreSQL, "SELECT * FROM t WHERE a IN ("+strings.Repeat("'x', ", 9000)+"1) AND b = 2")
-	if r.Text != "SELECT * FROM t WHERE a IN (?) AND b = ?" || r.OpenComment {
+	if r.Text != "SELECT * FROM t WHERE a IN (?) AND b = ?" || r.Script {
 		t.Errorf("%.80q", r.Text)
 	}
 
@@ -89,8 +89,8 @@ func TestParseLimits(t *testing.T) {
 				const head = "SELECT a FROM t WHERE /*"
 				pad := head + strings.Repeat("x", sqltext.MaxScan-len(head)-4-shift) + "*/ ="
 				r = sqltext.Parse(d, pad+tail+strings.Repeat(" rest'", 100))
-				if !r.OpenComment || r.Commented || strings.Contains(r.Text, "sec") || r.Summary != "SELECT t" {
-					t.Errorf("%v, %q: %v, %q, %q", d, tail, r.OpenComment, r.Text, r.Summary)
+				if !r.Script || r.CommentAt >= 0 || strings.Contains(r.Text, "sec") || r.Summary != "SELECT t" {
+					t.Errorf("%v, %q: %v, %q, %q", d, tail, r.Script, r.Text, r.Summary)
 				}
 			}
 		}

@@ -75,10 +75,18 @@ func (s *scanner) quotedName(from, i int, q byte) {
 	s.takeName(from, end)
 }
 
+// addressBytes are those that may make an address of a name.
+var addressBytes = [256]bool{'?': true, '=': true, '@': true, ':': true}
+
 // isAddress reports whether a quoted name may be an address with credentials in it, from
 // which some databases read.
 func isAddress(name string) bool {
-	return strings.ContainsAny(name, "?=@") || strings.Contains(name, "://")
+	for i := range len(name) {
+		if c := name[i]; addressBytes[c] && (c != ':' || strings.HasPrefix(name[i:], "://")) {
+			return true
+		}
+	}
+	return false
 }
 
 // quote reads a token in single, double or back quotes.

@@ -55,7 +55,7 @@ func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
 		k, f.want = kwObject, wantObject
 	}
 	s.sum.begin(word)
-	f.object, f.typed = k, span{from, to}
+	f.object, f.typed = k, newSpan(from, to)
 	if f.stmt == kwDrop {
 		f.item = f.want
 	}
@@ -171,6 +171,6 @@ func (s *scanner) wantedDefined(f *frame, k keyword, from, to int) bool {
 		return false
 	}
 	begin := f.waiting
-	s.command(f, keywordOf(s.src[begin.from:begin.to]), begin.from, begin.to)
+	s.command(f, keywordOf(s.src[begin.from:begin.to]), int(begin.from), int(begin.to))
 	return s.wantedType(f, k, from, to)
 }

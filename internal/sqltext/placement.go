@@ -54,7 +54,7 @@ func (s *scanner) commentAt(query, text string) int {
 	}
 	// The semicolon may be a line comment's, or make none of what would be one before white space.
 	at := end + semicolon
-	if s.lineComment.from <= at && at < s.lineComment.to || s.dialect == MySQL && strings.HasSuffix(query[:end], "--") {
+	if int(s.lineComment.from) <= at && at < int(s.lineComment.to) || s.dialect == MySQL && strings.HasSuffix(query[:end], "--") {
 		return -1
 	}
 	return at
@@ -95,7 +95,7 @@ var operations = []string{
 func beginsOperation(text string) bool {
 	text = strings.TrimLeftFunc(text, blank)
 	end := strings.IndexFunc(text, unicode.IsSpace)
-	return end > 0 && slices.ContainsFunc(operations, func(w string) bool { return strings.EqualFold(w, text[:end]) })
+	return end > 0 && slices.ContainsFunc(operations, func(w string) bool { return len(w) == end && strings.EqualFold(w, text[:end]) })
 }
 
 // blank reports whether r is nothing to execute: white space, the end of a

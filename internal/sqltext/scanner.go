@@ -33,8 +33,7 @@ type scanner struct {
 	src     string
 	pos     int // the next byte
 	dialect Dialect
-	parts   *[256]bool // the bytes that continue a word
-	whole   bool       // src is all of the query
+	whole   bool // src is all of the query
 
 	// The sanitised text: out, then src[keep:pos], which is not written yet.
 	out  []byte
@@ -44,7 +43,6 @@ type scanner struct {
 	unsure      bool // the rest of the text was dropped
 	openLine    bool // the text ends in a line comment
 	lineComment span // the last line comment
-	commented   bool // the last thing seen is a comment of sqlcommenter's form
 	ended       bool // a semicolon was read
 	script      bool // and something behind one, perhaps
 	newline     bool // white space with a line's end precedes the token
@@ -100,8 +98,11 @@ type inList struct {
 	mark   int  // length of out after the parenthesis
 }
 
-// span is a part of the text.
-type span struct{ from, to int }
+// span is a part of the text. A frame holds several, and one is written for every
+// operation and parenthesis.
+type span struct{ from, to int32 }
+
+func newSpan(from, to int) span { return span{int32(from), int32(to)} } // at most MaxScan
 
 func newScanner() *scanner {
 	return &scanner{out: make([]byte, 0, MaxText), sum: summary{buf: make([]byte, 0, maxSummaryBytes)}}
@@ -115,9 +116,8 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.src, s.whole = window(query)
 	s.pos, s.keep, s.bracketEnd = 0, 0, 0
 	s.dialect = d
-	s.parts = &wordParts[d]
 	s.out = s.out[:0]
-	s.placeholder, s.unsure, s.openLine, s.commented = false, false, false, false
+	s.placeholder, s.unsure, s.openLine = false, false, false
 	s.ended, s.script = false, false
 	s.newline = true
 	s.prev, s.prevWord = tokenNone, kwNone
@@ -287,29 +287,26 @@ func (s *scanner) at(i int) byte {
 // wordEnd returns the end of the word that goes on at i. In Default it is not
 // sure of a word with two dollar signs, which may be a dollar quote.
 func (s *scanner) wordEnd(i int) (end int, sure bool) {
-	parts, src := s.parts, s.src
-	dollars := 0
-	for i < len(src) {
-		c := src[i]
-		if parts[c] {
-			i++
-			continue
+	parts, src := &wordParts[s.dialect], s.src
+	for dollars := 0; ; {
+		rest, n := src[i:], 0
+		for n < len(rest) && parts[rest[n]] {
+			n++
 		}
-		if c == '$' && s.dialect == Default {
+		i += n
+		switch c := s.at(i); {
+		case c == '$' && s.dialect == Default:
 			dollars++
 			i++
 			continue
+		case c >= utf8.RuneSelf:
+			if r, size := utf8.DecodeRuneInString(src[i:]); s.isWordRune(r) {
+				i += size
+				continue
+			}
 		}
-		if c < utf8.RuneSelf {
-			break
-		}
-		r, size := utf8.DecodeRuneInString(src[i:])
-		if !s.isWordRune(r) {
-			break
-		}
-		i += size
+		return i, dollars < 2
 	}
-	return i, dollars < 2
 }
 
 // isWordRune reports whether a character outside ASCII continues a word: in

@@ -128,18 +128,19 @@ func (s *scanner) takeAttached(from, to int) {
 // taken, is secret.
 func (s *scanner) beginsSecret(k, prevWord keyword, from, to int) bool {
 	f := s.top()
-	switch {
-	case k == kwBy:
+	switch k {
+	case kwBy:
 		return prevWord == kwIdentified
-	case k == kwUsing:
+	case kwUsing:
 		return prevWord == kwEncrypt && (f.stmt == kwCreate || f.stmt == kwAlter)
-	case k == kwAdminister: // KEY MANAGEMENT
+	case kwAdminister: // KEY MANAGEMENT
 		return f.stmt == kwAdminister
-	case prevWord == kwFormat: // what follows the name are the data
-		return s.dialect == Default && s.over == 0 && f.inserted && (k == kwNone || k == kwOperator || k == kwConstant)
-	default: // the pragma that sets a key, which needs no quotes
-		return f.stmt == kwPragma && s.over == 0 && to-from >= 3 && strings.EqualFold(s.src[to-3:to], "key")
 	}
+	if prevWord == kwFormat { // what follows the name are the data
+		return s.dialect == Default && s.over == 0 && f.inserted && (k == kwNone || k == kwOperator || k == kwConstant)
+	}
+	// The pragma that sets a key needs no quotes.
+	return f.stmt == kwPragma && s.over == 0 && to-from >= 3 && equalLower(s.src[to-3:to], "key")
 }
 
 // dropSecret drops the rest of the text, in which a secret stands without quotes.
@@ -169,24 +170,29 @@ func (s *scanner) expectSecret(k keyword, from, to int) {
 	if s.over > 0 {
 		return
 	}
-	f := s.top()
-	switch {
-	case k == kwAttach && f.stmt == kwAttach:
-		s.attach = attachBegun
-	case k == kwSet && (f.stmt == kwSet || f.stmt == kwAlter ||
-		f.stmt == kwCreate && (f.object == kwObject || f.object == kwRoutine) && s.dialect == PostgreSQL): // CREATE FUNCTION … SET
-		f.setting = s.dialect != SQLite && s.dialect != SQLServer
-	case k == kwTo:
+	switch f := s.top(); k {
+	case kwAttach:
+		if f.stmt == kwAttach {
+			s.attach = attachBegun
+		}
+	case kwSet:
+		if f.stmt == kwSet || f.stmt == kwAlter ||
+			f.stmt == kwCreate && (f.object == kwObject || f.object == kwRoutine) && s.dialect == PostgreSQL { // CREATE FUNCTION … SET
+			f.setting = s.dialect != SQLite && s.dialect != SQLServer
+		}
+	case kwTo:
 		s.expectValue()
-	case !s.target && endsInPassword(s.src[from:to]):
-		s.password = s.passwordClause(f)
+	case kwNone:
+		if !s.target && endsInPassword(s.src[from:to]) {
+			s.password = s.passwordClause(f)
+		}
 	}
 }
 
 // endsInPassword reports whether word is PASSWORD, OLD_PASSWORD or the like.
 func endsInPassword(word string) bool {
 	n := len(word) - len("password")
-	return n >= 0 && strings.EqualFold(word[n:], "password")
+	return n >= 0 && equalLower(word[n:], "password")
 }
 
 // passwordClause reports whether PASSWORD begins a clause, and is not the name of

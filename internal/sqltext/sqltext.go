@@ -51,16 +51,6 @@ type Result struct {
 	// after a place at which the rest of the text was dropped, is not seen.
 	Placeholder bool
 
-	// OpenComment says that nothing may be appended to the text: it ends inside
-	// a comment (a line comment without its newline, an unterminated block
-	// comment) or inside a literal or quoted name, or how it ends is not known
-	// because the rest was dropped or not scanned.
-	OpenComment bool
-
-	// Commented says that the text ends with a block comment of sqlcommenter's
-	// form, key='value', which a semicolon and white space may follow.
-	Commented bool
-
 	// Script says that the text may be more than one statement: something other
 	// than comments and white space follows a semicolon, or may do so where the
 	// rest of the text was dropped or not scanned.
@@ -87,8 +77,6 @@ func Parse(d Dialect, query string) Result {
 		Several:     s.several || s.script || !s.whole,
 		Batch:       s.batched,
 		Placeholder: s.placeholder,
-		OpenComment: s.unsure || s.openLine || !s.whole,
-		Commented:   s.commented && !s.unsure && s.whole,
 		Script:      s.script || !s.whole,
 	}
 	r.Summary, r.Name = s.sum.texts(name)

@@ -19,7 +19,7 @@ func (s *scanner) wanted(f *frame, k keyword, from, to int) bool {
 			s.sum.begin(s.src[f.waiting.from:f.waiting.to])
 		}
 		f.want = wantBody
-		f.waiting = span{from, to}
+		f.waiting = newSpan(from, to)
 		// Without RECURSIVE, the name is not visible in its own body, where it is
 		// that of a table. Other dialects do not need the word.
 		f.pending = !f.recursive && s.dialect <= MySQL
@@ -137,15 +137,11 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 			return true
 		}
 	}
-	if k != kwNone || f.operation.to > 0 && isObject(s.src[from:to]) {
-		if s.typed(f, k, from, to) {
-			f.want, f.typed = wantRevised, span{from, to}
-			s.addTarget(f, from, to)
-			return true
-		}
+	f.want = wantNothing
+	if s.typed(f, k, from, to) {
+		f.want, f.typed = wantRevised, newSpan(from, to)
 	}
 	s.addTarget(f, from, to)
-	f.want = wantNothing
 	return true
 }
 
@@ -172,7 +168,7 @@ func (s *scanner) wantedName(f *frame, k keyword, from, to int) bool {
 	}
 	f.want = wantNothing
 	if s.typed(f, k, from, to) {
-		f.want, f.typed = wantRevised, span{from, to}
+		f.want, f.typed = wantRevised, newSpan(from, to)
 	}
 	s.addTarget(f, from, to)
 	f.arguments = f.stmt == kwExec && f.want == wantNothing && (s.dialect == SQLServer || s.dialect == Default)
@@ -258,7 +254,7 @@ func (s *scanner) wantedSaved(f *frame, k keyword, from, to int) bool {
 		f.want, f.item = wantNothing, wantNothing
 		return false
 	case kwTable, kwObject, kwIndex, kwView:
-		f.typed = span{from, to}
+		f.typed = newSpan(from, to)
 		return true
 	}
 	switch word := s.src[from:to]; {
@@ -266,7 +262,7 @@ func (s *scanner) wantedSaved(f *frame, k keyword, from, to int) bool {
 		s.addTarget(f, from, to)
 		f.want = wantNothing
 	case strings.EqualFold(word, "log"), strings.EqualFold(word, "certificate"):
-		f.typed = span{from, to}
+		f.typed = newSpan(from, to)
 	}
 	return true
 }

@@ -163,7 +163,7 @@ type rows struct {
 
 // beginRow begins a row with the parenthesis that was read.
 func (s *scanner) beginRow(f *frame) {
-	if !s.written || s.over > 0 || !f.values || f.stmt != kwInsert {
+	if s.over > 0 || !f.values || f.stmt != kwInsert {
 		return
 	}
 	switch {
@@ -177,7 +177,7 @@ func (s *scanner) beginRow(f *frame) {
 // endRow ends the row whose parenthesis is closed next, at the scanner's position.
 func (s *scanner) endRow() {
 	r := &s.rows
-	if !r.active || s.over > 0 || s.depth != r.depth+1 {
+	if s.over > 0 || s.depth != r.depth+1 {
 		return
 	}
 	r.active = false
