@@ -21,14 +21,19 @@ func (s *scanner) breaks(f *frame, k keyword) bool {
 		return f.stmt == kwSet
 	}
 	switch k {
-	case kwReserved, kwDeclare, kwBackup, kwBegin, kwWhile:
+	case kwReserved, kwDeclare, kwBackup, kwBegin, kwWhile, kwCommit, kwRollback:
 		return true
+	case kwInsert, kwUpdate, kwDelete:
+		switch f.stmt {
+		case kwSelect, kwInsert, kwUpdate, kwDelete, kwSet, kwTruncate, kwBegin, kwPrivilege:
+			return true
+		}
+		return s.newline || s.prev == tokenClose
 	case kwBatch:
 		return s.newline || !s.isThrow()
 	case kwFetch:
 		return s.prevWord != kwRows // OFFSET n ROWS FETCH
-	case kwCommit, kwRollback, kwPrivilege, kwUse, kwTruncate, kwBulk, kwIf, kwMerge, kwReturning, kwInsert, kwUpdate, kwDelete,
-		kwCreate, kwAlter, kwDrop:
+	case kwPrivilege, kwUse, kwTruncate, kwBulk, kwIf, kwMerge, kwReturning, kwCreate, kwAlter, kwDrop:
 		return s.newline || s.prev == tokenClose
 	case kwSet:
 		if f.stmt == kwUpdate && !f.assigned || f.stmt == kwMerge || f.stmt == kwAlter || f.stmt == kwCreate {

@@ -52,6 +52,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		s.modify(f, k, from, to)
 	case kwWith:
 		switch {
+		case f.stmt == kwBegin && s.dialect == SQLServer && s.prev == tokenName && s.prevWord == kwNone: // BEGIN TRAN name WITH MARK
 		case start || s.prev == tokenOpen || s.prevWord == kwAs || s.prevWord == kwFor:
 			s.operate(f, k, from, to, wantCTE, wantNothing)
 		case f.stmt == kwInsert: // unless a hint follows

@@ -114,6 +114,9 @@ func (s *scanner) takeWord(from, to int) {
 		s.takeName(from, to)
 		return
 	}
+	if s.written && announces(s.src[from:to]) {
+		s.announced = true
+	}
 	k := keywordOf(s.src[from:to])
 	if s.at(to) == '.' {
 		k = kwNone // it qualifies a name
@@ -148,6 +151,7 @@ func (s *scanner) takeWord(from, to int) {
 		f.start = false
 		if start && k == kwNone {
 			s.starter = newSpan(from, to)
+			k = s.verb(f, from, to)
 		}
 		if start && k.argument() && (k == kwNone || s.dialect == SQLServer) {
 			s.batch(f)
@@ -191,6 +195,9 @@ func (s *scanner) batch(f *frame) {
 func (s *scanner) takeName(from, to int) {
 	if s.takeSecretName(from, to) {
 		return
+	}
+	if s.written && announces(s.src[from:to]) {
+		s.announced = true
 	}
 	s.list.active = false
 	if s.prev == tokenDot {
@@ -361,6 +368,7 @@ func (s *scanner) takeSemicolon() {
 // statement begins a statement.
 func (s *scanner) statement() {
 	s.depth, s.over, s.named = 0, 0, 0
+	s.announced, s.rows = false, rows{}
 	s.setting, s.attach = setting{}, attachNone
 	s.frames[0] = frame{start: true}
 	s.sum.separated = true

@@ -3,4 +3,4 @@
 package sqltext_test
 
 // stride is how many bytes apart TestParseProperties cuts texts.
-const stride = 1
+const stride = 4

@@ -73,8 +73,8 @@ func (s *scanner) wantedObject(f *frame, k keyword, from, to int) bool {
 	switch k {
 	case kwIf, kwExists, kwNot, kwConcurrently, kwOnly:
 		return true
-	case kwAll: // DISABLE TRIGGER ALL
-		if f.object == kwTrigger {
+	case kwAll: // DISABLE TRIGGER ALL, ALTER TABLE ALL IN TABLESPACE
+		if f.object == kwTrigger || f.stmt == kwAlter {
 			f.want = wantNothing
 			return true
 		}

@@ -47,8 +47,9 @@ type scanner struct {
 	script      bool // and something behind one, perhaps
 	newline     bool // white space with a line's end precedes the token
 
-	written bool // the text is recorded as written, where it may be
-	rows    rows
+	written   bool // the text is recorded as written, where it may be
+	announced bool // a word in the statement tells of a secret
+	rows      rows
 
 	// What the operations tell.
 	operations    int     // how many were begun
@@ -124,7 +125,7 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.list = inList{}
 	s.setting, s.attach, s.password = setting{}, attachNone, false
 	s.sum.reset()
-	s.written, s.rows = false, rows{}
+	s.written, s.announced, s.rows = false, false, rows{}
 	s.lineComment = span{}
 	s.operations, s.targets, s.first, s.renames, s.routineCalled = 0, 0, kwNone, false, false
 	s.batched, s.several, s.parted, s.kept, s.inserts = false, false, false, false, false

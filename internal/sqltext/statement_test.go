@@ -1134,7 +1134,7 @@ var statements = []struct {
 		"DELETE t", 0},
 	{sqltext.SQLServer, "UPDATE STATISTICS [dbo].[t] WITH FULLSCAN",
 		"UPDATE STATISTICS [dbo].[t] WITH FULLSCAN",
-		"UPDATE STATISTICS [dbo].[t]", 0},
+		"UPDATE [dbo].[t]", 0},
 	{sqltext.SQLServer, "ALTER TABLE t ADD c int\nDROP /* c */ TABLE u",
 		"ALTER TABLE t ADD c int\nDROP  TABLE u",
 		"ALTER TABLE t DROP TABLE u", 0},

@@ -82,7 +82,6 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 		}
 	case kwObject:
 		if f.stmt == kwUpdate && s.dialect == SQLServer && strings.EqualFold(s.src[from:to], "statistics") {
-			s.sum.begin(s.src[from:to])
 			f.item = wantNothing
 			return true
 		}
@@ -150,7 +149,7 @@ func (s *scanner) wantedName(f *frame, k keyword, from, to int) bool {
 	switch k {
 	case kwImmediate:
 		return true
-	case kwDetail:
+	case kwDetail, kwMaterialized:
 		if f.stmt == kwDescribe {
 			return true
 		}
@@ -207,6 +206,11 @@ func (s *scanner) revised(f *frame, k keyword, from, to int) bool {
 		return false
 	}
 	if f.compound {
+		if strings.EqualFold(s.src[from:to], "specification") && s.lastIs("audit") {
+			s.addTarget(f, from, to)
+			f.want = wantRevised
+			return true
+		}
 		f.compound = false
 		switch {
 		case k == kwIf:
