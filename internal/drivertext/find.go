@@ -3,6 +3,7 @@ package drivertext
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Span is a place where a driver's words stand in a text.
@@ -24,20 +25,34 @@ type Span struct {
 // given, then the one that was said last. It takes time in proportion to the length of
 // raw and of the texts given, and not to what m knows.
 func Find(raw string, texts []*Text, m *Memory) []Span {
-	f := finder{raw: raw, words: split(raw), m: m}
-	if len(f.words) == 0 {
-		return nil
+	f := finders.Get().(*finder)
+	defer f.release()
+	f.raw, f.words, f.m = raw, split(raw), m
+	f.hits = slices.Grow(f.hits, len(f.words))[:len(f.words)]
+	for _, t := range slices.Backward(texts) {
+		f.local.add(t)
 	}
-	f.hits = make([]found, len(f.words))
-	if len(texts) > 0 {
-		f.local.hits, f.local.whole = make(map[uint64]hit, 16*len(texts)), make(map[uint64]*Text, len(texts))
-		for _, t := range slices.Backward(texts) {
-			f.local.add(t)
-		}
-		f.look(&f.local)
-	}
+	f.look(&f.local)
 	m.each(f.look)
 	return f.spans()
+}
+
+// finders keeps what a look needs, most of all the tables of the texts that are given.
+var finders = sync.Pool{New: func() any { return new(finder) }}
+
+// maxKept is how many anchors a table may have held to be used again: to clear it takes
+// time in proportion to the most that it ever held.
+const maxKept = 256
+
+func (f *finder) release() {
+	if len(f.local.hits) > maxKept {
+		f.local = index{}
+	}
+	clear(f.hits)
+	clear(f.local.hits)
+	clear(f.local.whole)
+	*f = finder{hits: f.hits[:0], local: f.local}
+	finders.Put(f)
 }
 
 type finder struct {

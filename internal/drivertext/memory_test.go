@@ -143,3 +143,19 @@ func TestMemoryIsIndexed(t *testing.T) {
 		t.Errorf("%v allocations with a full memory, %v with an empty one", many, few)
 	}
 }
+
+// What a look was given is not known to the next one.
+func TestFindForgets(t *testing.T) {
+	const said = "nothing else here has got words like these"
+	for _, given := range []string{said, said + strings.Repeat(" nor any of those", maxKept)} {
+		var m Memory
+		if spans := Find("load: "+given, []*Text{New(given, "safe")}, &m); len(spans) != 1 {
+			t.Errorf("found %d times", len(spans))
+		}
+		for _, raw := range []string{"load: " + given, "", "no"} {
+			if spans := Find(raw, nil, &m); len(spans) != 0 {
+				t.Errorf("%d found in %.60q, where nobody looked for it", len(spans), raw)
+			}
+		}
+	}
+}
