@@ -174,11 +174,14 @@ func (x *demo) kill(ctx context.Context) (placed, error) {
 	}
 	_ = victim.cmd.Wait() // it was killed: that is the error
 	fmt.Fprintf(x.out, "%s is killed in the middle of job %d.\n", victim.name, p.job)
+	fmt.Fprintf(x.out, "River gives the job to another process once it has run for %v.\n", rescueAfter)
 
 	// River's leader looks for jobs like this one when it takes office, and every
 	// 30 seconds from then on. There is no need to wait for that here: once it is
 	// sure that the job has been given up, let the clients elect a leader anew.
+	progress := x.progress()
 	if _, err := x.await(ctx, p.job, func(j *rivertype.JobRow) bool {
+		progress(j)
 		return j.AttemptedAt != nil && time.Since(*j.AttemptedAt) > rescueAfter
 	}); err != nil {
 		return p, err
@@ -186,7 +189,10 @@ func (x *demo) kill(ctx context.Context) (placed, error) {
 	if err := x.queue.resign(ctx); err != nil {
 		return p, err
 	}
-	job, err = x.await(ctx, p.job, func(j *rivertype.JobRow) bool { return j.FinalizedAt != nil })
+	job, err = x.await(ctx, p.job, func(j *rivertype.JobRow) bool {
+		progress(j)
+		return j.FinalizedAt != nil
+	})
 	if err != nil {
 		return p, err
 	}
@@ -196,6 +202,19 @@ func (x *demo) kill(ctx context.Context) (placed, error) {
 	fmt.Fprintf(x.out, "%s has done it, in attempt %d, %s after it was inserted.\n\n",
 		last(job.AttemptedBy), job.Attempt, job.FinalizedAt.Sub(job.CreatedAt).Round(100*time.Millisecond))
 	return p, nil
+}
+
+// progress returns a function that prints, once a second, how far a job is.
+func (x *demo) progress() func(*rivertype.JobRow) {
+	next := time.Now().Add(time.Second)
+	return func(j *rivertype.JobRow) {
+		if time.Now().Before(next) {
+			return
+		}
+		next = next.Add(time.Second)
+		fmt.Fprintf(x.out, "  job %d: %s, attempt %d, %v after it was inserted\n",
+			j.ID, j.State, j.Attempt, time.Since(j.CreatedAt).Round(time.Second))
+	}
 }
 
 // await waits until a job is as it should be.

@@ -82,7 +82,7 @@ func open(ctx context.Context, name string, d dsn, collector string, queues map[
 	p.undo = append(p.undo, func(context.Context) error { return p.db.Close() })
 
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &invoicer{db: p.db})
+	riverworker.AddWorker(workers, &invoicer{db: p.db})
 	p.queue, err = openQueue(ctx, d, &river.Config{
 		ID:      name,
 		Queues:  queues,

@@ -111,7 +111,8 @@ func TestMainJob(t *testing.T) {
   (worker-2-\d+)  \d+ jobs?: \d+( \d+)*
 
 (worker-[12]-\d+) is killed in the middle of job 13\.
-(worker-[12]-\d+) has done it, in attempt 2, [0-9.]+m?s after it was inserted\.
+River gives the job to another process once it has run for 5s\.
+(?:  job 13: [a-z]+, attempt [12], \d+s after it was inserted\n){3,}(worker-[12]-\d+) has done it, in attempt 2, [0-9.]+m?s after it was inserted\.
 
 (worker-[12]-\d+) has drained\.
 
