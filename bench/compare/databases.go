@@ -102,13 +102,18 @@ func dollar(text string) string {
 
 // filled returns work on a table that it fills first: 100 orders of customer 7,
 // and one of customer 8. Nothing of it outlives the run.
-func filled(table string, w work) work {
+func filled(table string, w work) work { return filledTable(table, 100, w) }
+
+// filledWith is filled for that many orders of customer 7.
+func filledWith(n int, w work) work { return filledTable("TABLE", n, w) }
+
+func filledTable(table string, n int, w work) work {
 	return func(ctx context.Context, db *sql.DB) (func() error, error) {
 		if _, err := db.ExecContext(ctx, "CREATE "+table+" orders (id INTEGER PRIMARY KEY, customer INTEGER, total INTEGER)"); err != nil {
 			return nil, err
 		}
 		values := []string{"(1, 8, 101)"}
-		for id := 2; id <= 101; id++ {
+		for id := 2; id <= n+1; id++ {
 			values = append(values, fmt.Sprintf("(%d, 7, %d)", id, id+200))
 		}
 		if _, err := db.ExecContext(ctx, "INSERT INTO orders (id, customer, total) VALUES "+strings.Join(values, ", ")); err != nil {

@@ -108,6 +108,8 @@ var parts = []struct {
 }{
 	{"statements", statements},
 	{"rows", manyRows},
+	{"folded", folded},
+	{"million", million},
 	{"lifecycle", lifecycle},
 	{"databases", databases},
 	{"tasks", tasks},

@@ -20,8 +20,8 @@ type statementCase struct {
 }
 
 var statementCases = []statementCase{
-	{"exec", 0, exec(query, arguments...), 1, limits{floor: 1.15, peer: 0.75, allocs: 2}},
-	{"query, 1 row", 1, read(query, arguments...), 1, limits{floor: 1.15, peer: 0.75}},
+	{"exec", 0, exec(query, arguments...), 1, limits{floor: 1.15, peer: 0.8, allocs: 2}},
+	{"query, 1 row", 1, read(query, arguments...), 1, limits{floor: 1.25, peer: 0.9}},
 	{"query, 100 rows", 100, read(query, arguments...), 1, limits{peer: 1}},
 	{"prepared, 1 row", 1, prepared(query, arguments...), 1, limits{}},
 	{"transaction of 3", 0, transaction(3, query, arguments...), 5, limits{peer: 0.8}},
@@ -44,38 +44,6 @@ func statements(r *report) error {
 		}
 	}
 	return nil
-}
-
-// manyRows measures many rows in the contexts that programs have: one that can be
-// cancelled, and that of a task. Somebody else than their consumer may end them there,
-// and otdb tells when the driver was called last, which no other wrapper does.
-func manyRows(r *report) error {
-	runner, err := newRunner(sdkProviders())
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(sampled.context())
-	defer cancel()
-	err = runner.Run(ctx, task, func(inside context.Context) error {
-		for _, in := range []struct {
-			name string
-			ctx  context.Context
-		}{{"cancellable", ctx}, {"in a task", inside}} {
-			for _, n := range []int{100, 1000} {
-				connect := func() (driver.Connector, error) { return noopConnector(n), nil }
-				g, err := wrapped(in.ctx, fmt.Sprintf("query, %d rows", n), in.name, r.plan, connect, read(query, arguments...), 1)
-				if err != nil {
-					return err
-				}
-				r.add(g, limits{})
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return runner.Drain(context.Background())
 }
 
 // wrapped measures work on databases that were opened bare and in every way.

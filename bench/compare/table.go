@@ -38,6 +38,16 @@ func (g *group) find(r role) (result, bool) {
 	return result{}, false
 }
 
+// named returns the result of that name.
+func (g *group) named(name string) (result, bool) {
+	for _, r := range g.results {
+		if r.name == name {
+			return r, true
+		}
+	}
+	return result{}, false
+}
+
 func (g *group) over(r result) overhead {
 	b, _ := g.find(bare)
 	return overhead{r.time - b.time, r.allocs - b.allocs, r.bytes - b.bytes}

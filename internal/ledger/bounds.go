@@ -123,7 +123,7 @@ func (x *extras) count(k *Kind) *count {
 	return c.(*count)
 }
 
-// Share are what an operation counts in, of its kind and of its trace. The zero value is
+// Share is what an operation counts in, of its kind and of its trace. The zero value is
 // that of one that nothing bounds.
 type Share struct {
 	count *count
