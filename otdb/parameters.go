@@ -12,6 +12,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/internal/instrument"
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
@@ -38,7 +39,7 @@ func (db *database) parameters(opts []trace.SpanStartOption, args []driver.Named
 			key = strconv.Itoa(arg.Ordinal - 1 - first)
 		}
 		if db.cfg.parameters(key) {
-			kv = append(kv, semconv.DBQueryParameter(key, text))
+			kv = append(kv, semconv.DBQueryParameter(instrument.ValidString(key), text))
 		}
 	}
 	if kv == nil {

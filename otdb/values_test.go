@@ -25,6 +25,16 @@ func TestParametersAreValidText(t *testing.T) {
 	}
 }
 
+// So does a key that is none.
+func TestParameterKeysAreValidText(t *testing.T) {
+	db := observed(t, WithQueryParameters(func(string) bool { return true }))
+	config := trace.NewSpanStartConfig(db.parameters(nil, []driver.NamedValue{{Name: "a\xff", Ordinal: 1, Value: "x"}})...)
+	want := []attribute.KeyValue{attribute.String("db.query.parameter.a\ufffd", "x")}
+	if got := config.Attributes(); !slices.Equal(got, want) {
+		t.Errorf("recorded %v", got)
+	}
+}
+
 // pgx lets any Go value through. What is none of database/sql's is not printed:
 // neither its methods nor its fields may come into it.
 func TestParametersOfDriversThatConvert(t *testing.T) {

@@ -114,9 +114,6 @@ func (s *scanner) takeWord(from, to int) {
 		s.takeName(from, to)
 		return
 	}
-	if s.written && announces(s.src[from:to]) {
-		s.announced = true
-	}
 	k := keywordOf(s.src[from:to])
 	if s.at(to) == '.' {
 		k = kwNone // it qualifies a name

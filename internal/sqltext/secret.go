@@ -182,9 +182,12 @@ func (s *scanner) expectSecret(k keyword, from, to int) {
 		}
 	case kwTo:
 		s.expectValue()
-	case kwNone:
+	case kwNone, kwIdentified:
 		if !s.target && endsInPassword(s.src[from:to]) {
 			s.password = s.passwordClause(f)
+		}
+		if s.written && announces(s.src[from:to]) {
+			s.announced = true
 		}
 	}
 }
