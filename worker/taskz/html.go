@@ -118,6 +118,8 @@ func (h *historyView) Far() string {
 	switch {
 	case h.Ratio <= 0:
 		return ""
+	case h.Ratio >= 1000:
+		return "> 1,000 × p95"
 	case h.Ratio > 1.05:
 		return trimmed(h.Ratio) + " × p95"
 	}

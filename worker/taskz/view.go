@@ -130,7 +130,8 @@ type barView struct {
 	Count   int64   `json:"count"`
 	Errors  int64   `json:"errors,omitempty"`
 	Rows    int64   `json:"rows,omitempty"`
-	Left    string  `json:"-"` // in percent of the run
+	Open    bool    `json:"open,omitempty"` // it has not ended
+	Left    string  `json:"-"`              // in percent of the run
 	Width   string  `json:"-"`
 }
 
@@ -434,13 +435,20 @@ func (r *run) detail(v *runView) {
 	place := func(d time.Duration) float64 {
 		return min(100, max(0, 100*d.Seconds()/max(p.Duration.Seconds(), 1e-9)))
 	}
-	for i := range r.bars {
-		b := &r.bars[i]
+	bars := r.bars
+	for _, op := range p.DB.InProgress {
+		bars = append(bars[:len(bars):len(bars)], bar{summary: op.Summary, text: op.Text, start: op.Since, end: p.Start.Add(p.Duration), count: 1})
+	}
+	for _, h := range p.DB.Held {
+		bars = append(bars[:len(bars):len(bars)], bar{summary: strings.TrimSpace(string(h.Kind) + " " + h.Summary), start: h.Since, end: p.Start.Add(p.Duration), count: 1})
+	}
+	for i := range bars {
+		b := &bars[i]
 		left, right := place(b.start.Sub(p.Start)), place(b.end.Sub(p.Start))
 		left = min(left, 99.6)
 		v.Bars = append(v.Bars, barView{
 			Summary: b.label(), Text: b.text, Offset: seconds(max(0, b.start.Sub(p.Start))), Length: seconds(b.end.Sub(b.start)),
-			Driver: seconds(b.total), Count: b.count, Errors: b.errors, Rows: b.rows,
+			Driver: seconds(b.total), Count: b.count, Errors: b.errors, Rows: b.rows, Open: i >= len(r.bars),
 			Left: fmt.Sprintf("%.2f%%", left), Width: fmt.Sprintf("%.2f%%", max(0.4, right-left)),
 		})
 	}
