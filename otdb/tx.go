@@ -89,13 +89,11 @@ func (t *tx) end(k *operationKind, success txOutcome, f func() error) (err error
 		if !first {
 			return
 		}
-		ctx, at := t.ctx, time.Time{}
 		if op.operationKind == nil {
-			at = t.conn.db.time()
+			t.ended(t.ctx, t.conn.db.time(), out.transaction(success))
 		} else {
-			ctx, at = op.ctx, op.beganAt().Add(out.length)
+			t.ended(op.ctx, op.beganAt().Add(out.length), out.transaction(success))
 		}
-		t.ended(ctx, at, out.transaction(success))
 	}()
 	return f()
 }

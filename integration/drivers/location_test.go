@@ -142,8 +142,7 @@ func TestLeaksOnTheirLines(t *testing.T) {
 	var tx *sql.Tx
 	for i := range 3 {
 		after := func(lines int) int { return lines * min(i, 1) }
-		f := l.want(worker.FindingRowsLeaked, after(2), func(ctx context.Context) (err error) {
-			//nolint:sqlclosecheck,rowserrcheck // the test is about that
+		f := l.want(worker.FindingRowsLeaked, after(1), func(ctx context.Context) (err error) {
 			rows, err = l.db.QueryContext(ctx, "SELECT id FROM customers ORDER BY id DESC")
 			rows.Next()
 			return err

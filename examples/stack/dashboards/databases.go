@@ -49,6 +49,12 @@ func databases() dashboard {
 			{kind: "timeseries", title: "Errors by statement", unit: perSec, width: 12, stacked: true, description: "The ten that fail most often.",
 				queries: []query{{expr: `topk(10, sum by (db_query_summary, db_operation_name, error_type) (rate(db_client_operation_duration_seconds_count{` + ofDatabase + `, error_type!=""}[$__rate_interval])))`, legend: "{{db_query_summary}}{{db_operation_name}} {{error_type}}"}}},
 		}},
+		{"Transactions", []chart{
+			{kind: "timeseries", title: "Transactions", unit: perSec, width: 12, stacked: true, description: "By how they ended. Nobody knows of a lost one: its commit or rollback failed, or was never called.",
+				queries: []query{{expr: `sum by (otdb_transaction_outcome) (rate(otdb_transaction_duration_seconds_count{` + ofDatabase + `}[$__rate_interval]))`, legend: "{{otdb_transaction_outcome}}"}}},
+			{kind: "timeseries", title: "Duration of transactions", unit: seconds, width: 12, description: "From BEGIN to the end: what one in twenty takes at least.",
+				queries: []query{{expr: `histogram_quantile(0.95, sum by (otdb_transaction_outcome, le) (rate(otdb_transaction_duration_seconds_bucket{` + ofDatabase + `}[$__rate_interval])))`, legend: "{{otdb_transaction_outcome}}"}}},
+		}},
 		{"Connections", []chart{
 			{kind: "timeseries", title: "Connections in use", unit: count, width: 12, description: "Connections of each pool that are in use or idle, and how many it may have.",
 				queries: []query{
