@@ -151,7 +151,9 @@ func (r *rows) Next(dest []driver.Value) error {
 	if q == nil {
 		return remember(r.ledger, r.raw.Next(dest))
 	}
-	q.enter()
+	if q.enter() {
+		q.begin()
+	}
 	if err := r.raw.Next(dest); err != nil {
 		r.exhausted(err)
 		return err
@@ -162,12 +164,11 @@ func (r *rows) Next(dest []driver.Value) error {
 	return nil
 }
 
-// enter is called before the driver looks for a row.
-func (q *query) enter() {
-	if q.rows == q.due {
-		q.call(q.op.db.now())
-	}
+// enter is called before the driver looks for a row, and reports whether the call is
+// measured. Like leave it is small enough to be inlined.
+func (q *query) enter() bool {
 	q.inside = true
+	return q.rows == q.due
 }
 
 // leave is called when the driver has returned a row, and reports whether the clock
@@ -250,7 +251,7 @@ func (r *rows) NextResultSet() (err error) {
 	return err
 }
 
-// begin is called before a call that returns no row.
+// begin is called before a call that is measured.
 func (q *query) begin() {
 	if q.due != never {
 		q.call(q.op.db.now())

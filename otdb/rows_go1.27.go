@@ -19,7 +19,9 @@ func (r scanningRows) NextRow() error {
 	if q == nil {
 		return r.scanner.NextRow()
 	}
-	q.enter()
+	if q.enter() {
+		q.begin()
+	}
 	if err := r.scanner.NextRow(); err != nil {
 		r.exhausted(err)
 		return err
