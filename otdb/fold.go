@@ -2,6 +2,7 @@ package otdb
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -22,13 +23,13 @@ const (
 // emit exports a fold of the kind as a span of the task in ctx.
 func (k *operationKind) emit(ctx context.Context, f *ledger.Fold) {
 	defer scope.Guard("the tracer")
-	kv := append(k.start[:len(k.start):len(k.start)],
+	kv := slices.Concat(k.start, []attribute.KeyValue{
 		foldedCountKey.Int64(f.Count),
 		foldedErrorsKey.Int64(f.Errors),
 		foldedDurationKey.Float64(f.Duration.Seconds()),
 		foldedMaxKey.Float64(f.Max.Seconds()),
 		foldedRowsKey.Int64(f.Rows),
-	)
+	})
 	_, span := k.db.tracer.Start(ctx, k.name, trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithTimestamp(k.db.timeOf(f.Start)), trace.WithAttributes(kv...))
 	span.End(trace.WithTimestamp(k.db.timeOf(f.End)))
@@ -45,7 +46,7 @@ func (o *operation) startLate(out *outcome) {
 	defer scope.Guard("the tracer")
 	end := time.Now()
 	start := end.Add(-out.length)
-	opts := append(o.late[:len(o.late):len(o.late)], trace.WithTimestamp(start))
+	opts := slices.Concat(o.late, []trace.SpanStartOption{trace.WithTimestamp(start)})
 	ctx, span := o.db.tracer.Start(o.ctx, o.name, opts...)
 	o.ctx, o.span = ctx, span
 	if out.described(o) {

@@ -87,9 +87,7 @@ func (r *rig) modern(fake *fakedb.DB, opts ...Option) *sql.DB {
 	return db
 }
 
-func mustExec(t *testing.T, db interface {
-	ExecContext(context.Context, string, ...any) (sql.Result, error)
-}, ctx context.Context, text string) {
+func mustExec(t *testing.T, ctx context.Context, db *sql.DB, text string) {
 	t.Helper()
 	if _, err := db.ExecContext(ctx, text); err != nil {
 		t.Error(err)
@@ -106,10 +104,10 @@ func TestFolding(t *testing.T) {
 	}))
 	task := r.task(t.Context(), "load", 3)
 	for range 10 {
-		mustExec(t, db, task.ctx, "INSERT INTO a VALUES (1)")
+		mustExec(t, task.ctx, db, "INSERT INTO a VALUES (1)")
 	}
 	for range 2 {
-		mustExec(t, db, task.ctx, "DELETE FROM b")
+		mustExec(t, task.ctx, db, "DELETE FROM b")
 	}
 	task.end()
 	first := span{name: "INSERT a", parent: "load", start: attrs{
@@ -135,9 +133,9 @@ func TestFolding(t *testing.T) {
 	inner := r.task(outer.ctx, "inner", 2, trace.WithNewRoot())
 	unbounded := r.task(t.Context(), "unbounded", 0)
 	for range 5 {
-		mustExec(t, db, outer.ctx, "UPDATE outer_table")
-		mustExec(t, db, inner.ctx, "UPDATE inner_table")
-		mustExec(t, db, unbounded.ctx, "UPDATE free_table")
+		mustExec(t, outer.ctx, db, "UPDATE outer_table")
+		mustExec(t, inner.ctx, db, "UPDATE inner_table")
+		mustExec(t, unbounded.ctx, db, "UPDATE free_table")
 	}
 	inner.end()
 	outer.end()
@@ -206,8 +204,8 @@ func TestFoldsOfAMinute(t *testing.T) {
 	task := r.task(t.Context(), "consume", 10)
 	for range 600 {
 		now.Add(int64(time.Second))
-		mustExec(t, db, task.ctx, "DELETE FROM a")
-		mustExec(t, db, task.ctx, "INSERT INTO b VALUES (1)")
+		mustExec(t, task.ctx, db, "DELETE FROM a")
+		mustExec(t, task.ctx, db, "INSERT INTO b VALUES (1)")
 	}
 	before := len(r.Spans())
 	task.end()
@@ -233,7 +231,7 @@ func TestFoldsOfNestedTasks(t *testing.T) {
 	const tasks = 1300
 	for range tasks {
 		inner := r.task(outer.ctx, "inner", 1)
-		mustExec(t, db, inner.ctx, "DELETE FROM a")
+		mustExec(t, inner.ctx, db, "DELETE FROM a")
 		inner.end()
 	}
 	outer.end()
@@ -255,7 +253,7 @@ func TestStrays(t *testing.T) {
 	}}
 	db := r.modern(fake)
 	task := r.task(t.Context(), "task", 1)
-	mustExec(t, db, task.ctx, "DELETE FROM a")
+	mustExec(t, task.ctx, db, "DELETE FROM a")
 	conn, err := db.Conn(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +262,7 @@ func TestStrays(t *testing.T) {
 	release := make(chan struct{})
 	fake.On(fakedb.ConnExecContext, 2, fakedb.Fault{Do: func(context.Context) { <-release }})
 	var stray sync.WaitGroup
-	stray.Go(func() { mustExec(t, db, task.ctx, "DELETE FROM a") })
+	stray.Go(func() { mustExec(t, task.ctx, db, "DELETE FROM a") })
 	for db.Stats().InUse < 2 {
 		runtime.Gosched()
 	}
@@ -274,7 +272,7 @@ func TestStrays(t *testing.T) {
 	task.end()
 	close(release)
 	stray.Wait()
-	mustExec(t, db, task.ctx, "DELETE FROM a")
+	mustExec(t, task.ctx, db, "DELETE FROM a")
 	folds, own := r.folded()
 	if own["DELETE a"] != 3 || len(folds) != 0 {
 		t.Errorf("%v, %v", own, folds)
@@ -288,11 +286,11 @@ func TestFoldsOfFilteredOperations(t *testing.T) {
 	db := r.modern(new(fakedb.DB), WithSpanFilter(func(context.Context, SpanInfo) bool { return !hidden }))
 	task := r.task(t.Context(), "task", 2)
 	for range 10 {
-		mustExec(t, db, task.ctx, "DELETE FROM a")
+		mustExec(t, task.ctx, db, "DELETE FROM a")
 	}
 	hidden = false
 	for range 3 {
-		mustExec(t, db, task.ctx, "DELETE FROM a")
+		mustExec(t, task.ctx, db, "DELETE FROM a")
 	}
 	task.end()
 	if got := r.operations()["DELETE a"]; got != 3 {

@@ -71,7 +71,7 @@ func TestNamesAllocateOnce(t *testing.T) {
 	db := observed(t)
 	st := db.statement("SELECT 1 FROM a")
 	ctx := NameQuery(context.Background(), "a.one")
-	if st.named(ctx) != st.named(ctx) {
+	if first := st.named(ctx); st.named(ctx) != first {
 		t.Error("the statement of a name was made twice")
 	}
 	if n := testing.AllocsPerRun(100, func() { st.named(ctx) }); n != 0 {
