@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 
@@ -32,8 +33,8 @@ const (
 type commenter struct {
 	mode       Comment // 0 for none
 	tags       map[string]string
-	static     string // the comment of a call outside of any task
-	propagator propagation.TextMapPropagator
+	static     string                        // the comment of a call outside of any task
+	propagator propagation.TextMapPropagator // nil: the global one
 }
 
 func newCommenter(cfg *config) commenter {
@@ -72,7 +73,11 @@ func (c *commenter) direct(spanCtx, ctx context.Context, st *statement, query st
 func (c *commenter) inject(ctx context.Context) (fields propagation.MapCarrier) {
 	defer scope.Guard("the propagator")
 	carrier := propagation.MapCarrier{}
-	c.propagator.Inject(baggage.ContextWithoutBaggage(ctx), carrier)
+	p := c.propagator
+	if p == nil {
+		p = otel.GetTextMapPropagator()
+	}
+	p.Inject(baggage.ContextWithoutBaggage(ctx), carrier)
 	return carrier
 }
 

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
@@ -102,9 +101,6 @@ func newConfig(opts []Option) (*config, error) {
 		if o != nil {
 			o.apply(c)
 		}
-	}
-	if c.propagator == nil {
-		c.propagator = otel.GetTextMapPropagator()
 	}
 	return c, errors.Join(c.mistakes...)
 }

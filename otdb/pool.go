@@ -50,39 +50,7 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 // claimed. The returned function ends both; it is never nil and may be called more
 // than once.
 func (d *database) observePool(db *sql.DB, cfg *config, pools *waitedPools) (unregister func() error, err error) {
-	none := func() error { return nil }
-	unregister = none
-	m := scope.Meter(cfg.meterProvider)
-	if err := m.Err(); err != nil {
-		return none, err
-	}
-	defer scope.GuardTo(&err, "the meter")
-	count, err1 := m.Int64ObservableUpDownCounter("db.client.connection.count",
-		metric.WithUnit("{connection}"),
-		metric.WithDescription("The number of connections that are currently in state described by the state attribute."))
-	limit, err2 := m.Int64ObservableUpDownCounter("db.client.connection.max",
-		metric.WithUnit("{connection}"),
-		metric.WithDescription("The maximum number of open connections allowed."))
-	waits, err3 := m.Int64ObservableCounter("otdb.connection.waits",
-		metric.WithUnit("{wait}"),
-		metric.WithDescription("How often a caller had to wait for a connection."))
-	waited, err4 := m.Float64ObservableCounter("otdb.connection.wait.duration",
-		metric.WithUnit("s"),
-		metric.WithDescription("How long callers have waited for connections, in total."))
-	closed, err5 := m.Int64ObservableCounter("otdb.connection.closed",
-		metric.WithUnit("{connection}"),
-		metric.WithDescription("Connections that the pool closed, by the limit that made it do so."))
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
-		return none, err
-	}
-
 	name := poolNames.take(d.poolName(cfg))
-	registered := false
-	defer func() {
-		if !registered {
-			poolNames.give(name)
-		}
-	}()
 	base := append(targetAttributes(d.target), semconv.DBClientConnectionPoolName(name))
 	base = instrument.Valid(append(base, cfg.attributes...))
 	with := func(kv ...attribute.KeyValue) metric.MeasurementOption {
@@ -93,30 +61,49 @@ func (d *database) observePool(db *sql.DB, cfg *config, pools *waitedPools) (unr
 	maxIdleTime := with(closedReasonKey.String("max_idle_time"))
 	maxLifetime := with(closedReasonKey.String("max_lifetime"))
 
-	registration, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s := db.Stats()
-		o.ObserveInt64(count, int64(s.Idle), idle)
-		o.ObserveInt64(count, int64(s.InUse), used)
-		if s.MaxOpenConnections > 0 {
-			o.ObserveInt64(limit, int64(s.MaxOpenConnections), pool)
+	observation, err := scope.Observe(cfg.meterProvider, func(m *instrument.Meter) (metric.Registration, error) {
+		count, err1 := m.Int64ObservableUpDownCounter("db.client.connection.count",
+			metric.WithUnit("{connection}"),
+			metric.WithDescription("The number of connections that are currently in state described by the state attribute."))
+		limit, err2 := m.Int64ObservableUpDownCounter("db.client.connection.max",
+			metric.WithUnit("{connection}"),
+			metric.WithDescription("The maximum number of open connections allowed."))
+		waits, err3 := m.Int64ObservableCounter("otdb.connection.waits",
+			metric.WithUnit("{wait}"),
+			metric.WithDescription("How often a caller had to wait for a connection."))
+		waited, err4 := m.Float64ObservableCounter("otdb.connection.wait.duration",
+			metric.WithUnit("s"),
+			metric.WithDescription("How long callers have waited for connections, in total."))
+		closed, err5 := m.Int64ObservableCounter("otdb.connection.closed",
+			metric.WithUnit("{connection}"),
+			metric.WithDescription("Connections that the pool closed, by the limit that made it do so."))
+		if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+			return nil, err
 		}
-		o.ObserveInt64(waits, s.WaitCount, pool)
-		o.ObserveFloat64(waited, s.WaitDuration.Seconds(), pool)
-		o.ObserveInt64(closed, s.MaxIdleClosed, maxIdle)
-		o.ObserveInt64(closed, s.MaxIdleTimeClosed, maxIdleTime)
-		o.ObserveInt64(closed, s.MaxLifetimeClosed, maxLifetime)
-		return nil
-	}, count, limit, waits, waited, closed)
+		return m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+			s := db.Stats()
+			o.ObserveInt64(count, int64(s.Idle), idle)
+			o.ObserveInt64(count, int64(s.InUse), used)
+			if s.MaxOpenConnections > 0 {
+				o.ObserveInt64(limit, int64(s.MaxOpenConnections), pool)
+			}
+			o.ObserveInt64(waits, s.WaitCount, pool)
+			o.ObserveFloat64(waited, s.WaitDuration.Seconds(), pool)
+			o.ObserveInt64(closed, s.MaxIdleClosed, maxIdle)
+			o.ObserveInt64(closed, s.MaxIdleTimeClosed, maxIdleTime)
+			o.ObserveInt64(closed, s.MaxLifetimeClosed, maxLifetime)
+			return nil
+		}, count, limit, waits, waited, closed)
+	})
 	if err != nil {
-		return none, err
-	}
-	registered = true
-	remove := pools.add(newWaitedPool(name, db))
-	return sync.OnceValue(func() (err error) {
-		remove()
-		defer scope.GuardTo(&err, "the meter")
 		poolNames.give(name)
-		return registration.Unregister()
+		return func() error { return nil }, err
+	}
+	remove := pools.add(newWaitedPool(name, db))
+	return sync.OnceValue(func() error {
+		remove()
+		poolNames.give(name)
+		return observation.Stop()
 	}), nil
 }
 

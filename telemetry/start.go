@@ -20,8 +20,10 @@ import (
 
 // Start sets up traces, metrics and logs as the standard OTEL_* environment variables and the options
 // ask, and makes them the global ones of the packages otel and otel/log. Call it once, early in main;
-// instrumentation that was made before it reports to what it sets up. The package documentation lists
-// the variables, and says what happens when none is set.
+// instrumentation that was made before it reports to what it sets up. After a second call, otdb and worker
+// follow; other instrumentation stays with the first, as OpenTelemetry's stand-ins forward once. Their pool
+// metrics and gauges move at the next statement or task, or after the next collection by the old provider.
+// The package documentation lists the variables, and says what happens when none is set.
 //
 //	t, err := telemetry.Start(ctx)
 //	if err != nil {

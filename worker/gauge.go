@@ -8,25 +8,27 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/taskspan/taskspan/internal/instrument"
 )
 
 // gaugeGroups are the states of the observable gauges. Runners on one meter
 // provider share one: two callbacks that observe the same name would otherwise
-// overwrite each other. All runners that were given no provider share one too,
-// because the global provider is a stand-in at first that becomes the real one.
+// overwrite each other. All runners that were given no provider share one too, as
+// they follow the global provider.
 var gaugeGroups struct {
 	mu     sync.Mutex
-	groups map[any]*gaugeGroup
+	groups map[*gaugeGroup]struct{}
 }
 
-// globalProvider is the key of the group of the runners without a provider.
+// globalProvider is the key of the global provider, whichever that is.
 type globalProvider struct{}
 
 // gaugeGroup is the state of the gauges of the runners of one meter provider.
 type gaugeGroup struct {
-	key   any
 	clock func() time.Duration // those of the runner that made the group
 	now   func() time.Time
 
@@ -34,6 +36,7 @@ type gaugeGroup struct {
 	// provider may hold a lock of its own while it registers, and while it
 	// calls back.
 	registrations map[any]*registration
+	global        atomic.Pointer[instrument.Observation] // that of the global provider
 
 	mu     sync.Mutex
 	gauges map[string]*gauge
@@ -41,7 +44,7 @@ type gaugeGroup struct {
 
 // registration is the callback on one meter provider.
 type registration struct {
-	metric.Registration
+	*instrument.Observation
 	runners int
 }
 
@@ -99,13 +102,16 @@ func shardIndex() uint8 {
 	return *i // which nobody changes
 }
 
-func newGaugeGroup(key any, c *config) *gaugeGroup {
-	return &gaugeGroup{key: key, clock: c.clock, now: c.now, registrations: make(map[any]*registration), gauges: make(map[string]*gauge)}
+func newGaugeGroup(c *config) *gaugeGroup {
+	return &gaugeGroup{clock: c.clock, now: c.now, registrations: make(map[any]*registration), gauges: make(map[string]*gauge)}
 }
 
 // providerKey returns a map key that stands for a provider.
 func providerKey(p metric.MeterProvider) any {
-	if p != nil && reflect.TypeOf(p).Comparable() {
+	if p == nil {
+		return globalProvider{}
+	}
+	if reflect.ValueOf(p).Comparable() {
 		return p
 	}
 	return new(byte)
@@ -131,56 +137,72 @@ func same(a, b any) bool {
 	}
 }
 
-// joinGauges returns the group of a runner whose meter comes from p, and how to
-// leave it. global says that p is the global provider.
-func joinGauges(c *config, p metric.MeterProvider, m metric.Meter, global bool) (*gaugeGroup, func() error, error) {
-	provider := providerKey(p)
-	key := provider
-	if global {
-		key = globalProvider{}
-	}
+// joinGauges returns the group of a runner whose meter comes from p, nil for the
+// global provider, and how to leave it.
+func joinGauges(c *config, p metric.MeterProvider) (*gaugeGroup, func() error, error) {
 	gaugeGroups.mu.Lock()
 	defer gaugeGroups.mu.Unlock()
-
-	g := gaugeGroups.groups[key]
-	for _, other := range gaugeGroups.groups {
-		// The provider may have become the global one, or have ceased to be it.
-		if other.registrations[provider] != nil {
-			g = other
+	if instrument.IsGlobal(p) {
+		p = nil
+	}
+	instrument.FollowGlobal() // so that it is known which provider is the global one
+	key := providerKey(p)
+	g := groupOn(key)
+	if g == nil {
+		switch current := otel.GetMeterProvider(); {
+		case p == nil:
+			g = groupOn(providerKey(current))
+		case same(p, current):
+			g = groupOn(globalProvider{})
 		}
 	}
 	if g == nil {
-		g = newGaugeGroup(key, c)
+		g = newGaugeGroup(c)
 	}
-	reg := g.registrations[provider]
-	if reg == nil {
-		r, err := g.register(m)
+	if g.registrations[key] == nil {
+		o, err := scope.Observe(p, func(m *instrument.Meter) (metric.Registration, error) { return g.register(m, p) })
 		if err != nil {
 			return g, func() error { return nil }, err
 		}
-		reg = &registration{Registration: r}
-		g.registrations[provider] = reg
+		g.registrations[key] = &registration{Observation: o}
+		if p == nil {
+			g.global.Store(o)
+		}
 	}
-	reg.runners++
+	g.registrations[key].runners++
 	if gaugeGroups.groups == nil {
-		gaugeGroups.groups = make(map[any]*gaugeGroup)
+		gaugeGroups.groups = make(map[*gaugeGroup]struct{})
 	}
-	gaugeGroups.groups[g.key] = g
-	return g, func() error { return g.leave(provider) }, nil
+	gaugeGroups.groups[g] = struct{}{}
+	return g, func() error { return g.leave(key) }, nil
 }
 
-func (g *gaugeGroup) leave(provider any) error {
+// groupOn returns the group that has a callback on the provider of that key, or
+// nil. The caller holds gaugeGroups.mu.
+func groupOn(key any) *gaugeGroup {
+	for g := range gaugeGroups.groups {
+		if g.registrations[key] != nil {
+			return g
+		}
+	}
+	return nil
+}
+
+func (g *gaugeGroup) leave(key any) error {
 	gaugeGroups.mu.Lock()
 	defer gaugeGroups.mu.Unlock()
-	reg := g.registrations[provider]
+	reg := g.registrations[key]
 	if reg.runners--; reg.runners > 0 {
 		return nil
 	}
-	delete(g.registrations, provider)
+	delete(g.registrations, key)
 	if len(g.registrations) == 0 {
-		delete(gaugeGroups.groups, g.key)
+		delete(gaugeGroups.groups, g)
 	}
-	return reg.Unregister()
+	if key == any(globalProvider{}) {
+		g.global.Store(nil)
+	}
+	return reg.Stop()
 }
 
 // observables are the observable instruments of one meter.
@@ -189,8 +211,9 @@ type observables struct {
 	age, success, interval, start metric.Float64ObservableGauge
 }
 
-func (g *gaugeGroup) register(m metric.Meter) (_ metric.Registration, err error) {
-	defer scope.GuardTo(&err, "the meter")
+// register registers the callback for runners that were given p, nil for none. The
+// global provider can be one of those: then the one callback observes for both.
+func (g *gaugeGroup) register(m *instrument.Meter, p metric.MeterProvider) (metric.Registration, error) {
 	var (
 		in observables
 		e  [5]error
@@ -213,14 +236,12 @@ func (g *gaugeGroup) register(m metric.Meter) (_ metric.Registration, err error)
 	if err := errors.Join(e[:]...); err != nil {
 		return nil, err
 	}
-	r, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		g.observe(o, &in)
+	return m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		if p == nil || !g.global.Load().On(p) {
+			g.observe(o, &in)
+		}
 		return nil
 	}, in.active, in.age, in.success, in.interval, in.start)
-	if err == nil && r == nil {
-		err = errors.New("worker: the meter returned no registration")
-	}
-	return r, err
 }
 
 func (g *gaugeGroup) observe(o metric.Observer, in *observables) {
@@ -288,7 +309,7 @@ func (g *gaugeGroup) release(k *gauge) {
 
 // apart returns a group of its own that no provider knows.
 func (g *gaugeGroup) apart() *gaugeGroup {
-	return newGaugeGroup(nil, &config{clock: g.clock, now: g.now})
+	return newGaugeGroup(&config{clock: g.clock, now: g.now})
 }
 
 // state is what a gauge has at one moment; times are readings of the clock.

@@ -132,7 +132,7 @@ func TestGaugesShared(t *testing.T) {
 		wantEqual(t, "drained", b.gauges(), map[string]map[string]float64{})
 		gaugeGroups.mu.Lock()
 		defer gaugeGroups.mu.Unlock()
-		if _, ok := gaugeGroups.groups[b.meter]; ok {
+		if groupOn(providerKey(b.meter)) != nil {
 			t.Error("the group is still there")
 		}
 	})

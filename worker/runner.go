@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/internal/instrument"
@@ -88,15 +87,9 @@ func newRunner(c *config) (*Runner, error) {
 
 // newMeter makes the instruments, and returns the state of the observable ones.
 func (r *Runner) newMeter() (*gaugeGroup, error) {
-	p := r.config.meterProvider
-	global := otel.GetMeterProvider()
-	isGlobal := p == nil || same(p, global)
-	if p == nil {
-		p = global
-	}
-	m := scope.Meter(p)
+	m := scope.Meter(r.config.meterProvider)
 	r.instruments = newInstruments(m)
-	group, leave, err := joinGauges(r.config, p, m.Meter, isGlobal)
+	group, leave, err := joinGauges(r.config, r.config.meterProvider)
 	r.leaveGauges = leave
 	return group, errors.Join(m.Err(), err)
 }

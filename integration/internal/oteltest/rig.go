@@ -60,8 +60,9 @@ func New(t testing.TB, scope Scope) *Rig {
 	r.Reader = sdkmetric.NewManualReader()
 	r.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.Reader))
 	t.Cleanup(func() {
-		// The context must outlive the test's own.
-		if err := errors.Join(r.TracerProvider.Shutdown(context.Background()), r.MeterProvider.Shutdown(context.Background())); err != nil {
+		// The context must outlive the test's own, which may have shut them down.
+		err := errors.Join(r.TracerProvider.Shutdown(context.Background()), r.MeterProvider.Shutdown(context.Background()))
+		if err != nil && !errors.Is(err, sdkmetric.ErrReaderShutdown) {
 			t.Errorf("shutdown: %v", err)
 		}
 	})
