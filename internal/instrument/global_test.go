@@ -15,6 +15,8 @@ import (
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
 
@@ -310,4 +312,65 @@ func BenchmarkFollowing(b *testing.B) {
 			h.Record(ctx, 1)
 		}
 	})
+}
+
+// What was made from one provider follows to the next, and back: each has its own points and spans.
+func TestFollowing(t *testing.T) {
+	tp, mp := otel.GetTracerProvider(), otel.GetMeterProvider()
+	defer otel.SetTracerProvider(tp)
+	defer otel.SetMeterProvider(mp)
+	var readers [2]sdkmetric.Reader
+	var meters [2]*sdkmetric.MeterProvider
+	var exporters [2]*tracetest.InMemoryExporter
+	var tracers [2]*sdktrace.TracerProvider
+	for i := range meters {
+		readers[i], exporters[i] = sdkmetric.NewManualReader(), tracetest.NewInMemoryExporter()
+		meters[i] = sdkmetric.NewMeterProvider(sdkmetric.WithReader(readers[i]))
+		tracers[i] = sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporters[i]))
+	}
+	set := func(i int) {
+		otel.SetMeterProvider(meters[i])
+		otel.SetTracerProvider(tracers[i])
+	}
+	set(0)
+	tracer, err := scope.Tracer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := scope.Meter(nil)
+	counter, up, whole, part := m.Int64Counter("c"), m.Int64UpDownCounter("u"), m.Int64Histogram("i"), m.Float64Histogram("f")
+	o, err := scope.Observe(nil, observed)
+	if err := errors.Join(err, m.Err()); err != nil {
+		t.Fatal(err)
+	}
+	use := func() {
+		counter.Add(t.Context(), 1)
+		up.Add(t.Context(), 1)
+		whole.Record(t.Context(), 1)
+		part.Record(t.Context(), 1)
+		_, span := tracer.Start(t.Context(), "span")
+		span.End()
+		if !counter.Enabled(t.Context()) || !up.Enabled(t.Context()) || !whole.Enabled(t.Context()) || !part.Enabled(t.Context()) {
+			t.Error("not enabled")
+		}
+	}
+	use()
+	set(1)
+	use()
+	use()
+	wantSums(t, readers[0], map[string]int64{"c": 1, "u": 1, "i": 1, "f": 1})
+	wantSums(t, readers[1], map[string]int64{"c": 2, "u": 2, "i": 2, "f": 2, "seven": 7})
+	if !o.On(meters[1]) || o.On(meters[0]) {
+		t.Error("the callback is not on the second provider alone")
+	}
+	set(0)
+	use()
+	wantSums(t, readers[0], map[string]int64{"c": 2, "u": 2, "i": 2, "f": 2, "seven": 7})
+	if n, m := len(exporters[0].GetSpans()), len(exporters[1].GetSpans()); n != 2 || m != 2 {
+		t.Errorf("%d and %d spans, want 2 of each", n, m)
+	}
+	if err := o.Stop(); err != nil {
+		t.Error(err)
+	}
+	wantSums(t, readers[0], map[string]int64{"c": 2, "u": 2, "i": 2, "f": 2})
 }
