@@ -159,7 +159,7 @@ func TestNoLeaks(t *testing.T) {
 	var rows *sql.Rows
 	var tx *sql.Tx
 	task := h.Run("export", func(ctx context.Context) (err error) {
-		if rows, err = db.QueryContext(ctx, "SELECT name FROM items"); err != nil { //nolint:sqlclosecheck // it is closed below
+		if rows, err = db.QueryContext(ctx, "SELECT name FROM items"); err != nil {
 			return err
 		}
 		tx, err = db.BeginTx(ctx, nil)
