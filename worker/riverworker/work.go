@@ -195,7 +195,7 @@ func (x *execution) call(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	err, failed := x.meaning(err)
+	failed, err := x.meaning(err)
 	if failed {
 		x.failure = x.inner
 	}
@@ -208,9 +208,9 @@ func (x *execution) call(ctx context.Context) error {
 }
 
 // meaning returns the error that means to a task what err means to River, which
-// looks for its own errors as errors.As does, in this order, and whether that is a
-// failure.
-func (x *execution) meaning(err error) (meant error, failed bool) {
+// looks for its own errors as errors.As does, in this order, and reports whether that
+// is a failure.
+func (x *execution) meaning(err error) (failed bool, meant error) {
 	var snooze *rivertype.JobSnoozeError
 	var cancelled *rivertype.JobCancelError
 	cause := context.Cause(x.job)
@@ -218,18 +218,18 @@ func (x *execution) meaning(err error) (meant error, failed bool) {
 	remotely := cause != nil && errors.Is(cause, rivertype.ErrJobCancelledRemotely)
 	switch {
 	case !remotely && errors.As(err, &snooze):
-		return worker.Skip(err), false
+		return false, worker.Skip(err)
 	case errors.As(err, &cancelled):
 		// The job says itself that it is not to be done: to the task, that is
 		// what a context that is cancelled says.
 		x.cancel(err)
-		return context.Canceled, false
+		return false, context.Canceled
 	case errors.Is(x.job.Err(), context.Canceled) && (errors.Is(err, context.Canceled) || errors.Is(err, cause)):
 		// It gave up because the client stops, or because it was cancelled.
-		return context.Canceled, false
+		return false, context.Canceled
 	case remotely:
-		return worker.Permanent(err), true
+		return true, worker.Permanent(err)
 	default:
-		return err, true
+		return true, err
 	}
 }
