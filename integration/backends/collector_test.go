@@ -378,7 +378,7 @@ func TestCollectorIsSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer proxy.Stop()
-	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": 500}}`)); err != nil {
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": 200}}`)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+proxy.Listen)

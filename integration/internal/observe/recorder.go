@@ -127,7 +127,7 @@ func (e exporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) 
 func (r *Recorder) add(s sdktrace.ReadOnlySpan) {
 	set, _ := attribute.NewSetWithFiltered(s.Attributes(), func(kv attribute.KeyValue) bool {
 		switch kv.Key {
-		case semconv.DBQueryTextKey, "otdb.driver.duration", "otdb.rows_affected", "otdb.rows_leaked", semconv.DBResponseReturnedRowsKey:
+		case semconv.DBQueryTextKey, "otdb.connection.wait", "otdb.driver.duration", "otdb.rows_affected", "otdb.rows_leaked", semconv.DBResponseReturnedRowsKey:
 			return false
 		case semconv.DBQuerySummaryKey: // for PREPARE too, but not in the metric
 			return s.Name() != "PREPARE"
