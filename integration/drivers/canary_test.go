@@ -401,7 +401,7 @@ var canaryForms = map[string]func(error) error{
 		return fmt.Errorf("load: %v", err)
 	},
 	"field by field": func(err error) error {
-		if e, ok := err.(*chattyError); ok { //nolint:errorlint // the error itself
+		if e, ok := err.(*chattyError); ok {
 			return fmt.Errorf("row %s of %v is rejected", e.Row.Values[1], e.Row.Names["owner"].(chattyRow).Owner)
 		}
 		return err
