@@ -49,8 +49,9 @@ func (t *Transaction) End(at time.Time) {
 	if l == nil {
 		return
 	}
-	t.ledger, t.place.tx = nil, nil
+	t.ledger = nil
 	t.place.Leave()
+	t.place.tx = nil // which a task that ends reads as long as the place is listed
 	text, idle := t.text(), t.idleAt(at)
 	for ; l != nil; l = l.parent {
 		if l.recordIdle(text, idle) {
