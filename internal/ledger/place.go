@@ -117,8 +117,10 @@ func (p *Place) leave(at time.Time) {
 	}
 	p.leaker = nil
 	if tx := p.tx; tx != nil {
-		p.tx = nil
-		tx.leave(at)
+		p.tx = nil // behind the list: a task that ends reads it as long as p is listed
+		if !p.transaction {
+			tx.leave(at)
+		}
 	}
 }
 

@@ -51,7 +51,6 @@ func (t *Transaction) End(at time.Time) {
 	}
 	t.ledger = nil
 	t.place.Leave()
-	t.place.tx = nil // which a task that ends reads as long as the place is listed
 	text, idle := t.text(), t.idleAt(at)
 	for ; l != nil; l = l.parent {
 		if l.recordIdle(text, idle) {
