@@ -149,7 +149,7 @@ func FuzzTemplate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after string, place byte) {
 		const value = "zanzibar"
 		if strings.Contains(strings.ToLower(before+after), "zan") {
-			t.Skip()
+			t.Skip("the application's own text holds the value")
 		}
 		// A quote or bracket in front may take that of the value for its own end.
 		before = strings.Map(func(r rune) rune {

@@ -41,10 +41,7 @@ func TestRaw(t *testing.T) {
 }
 
 func TestCopyFromThroughRaw(t *testing.T) {
-	onSystems(t, func(t *testing.T, s system, r *rig, db *sql.DB, _ attrs) {
-		if s.name == "sqlite3" {
-			t.Skip("SQLite has no COPY")
-		}
+	on(t, []system{postgres, realPostgres}, func(t *testing.T, _ system, r *rig, db *sql.DB, _ attrs) {
 		conn, err := db.Conn(context.Background())
 		if err != nil {
 			t.Fatal(err)

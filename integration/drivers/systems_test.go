@@ -143,7 +143,12 @@ var realPostgres = func() system {
 
 // onSystems runs a test on each system with a database that has one idle connection.
 func onSystems(t *testing.T, test func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs), opts ...otdb.Option) {
-	for _, s := range []system{sqlite, postgres, realPostgres} {
+	on(t, []system{sqlite, postgres, realPostgres}, test, opts...)
+}
+
+// on is onSystems for some of them.
+func on(t *testing.T, systems []system, test func(t *testing.T, s system, r *rig, db *sql.DB, conn attrs), opts ...otdb.Option) {
+	for _, s := range systems {
 		t.Run(s.name, func(t *testing.T) {
 			driverName, dsn, conn := s.prepare(t)
 			r := newRig(t)

@@ -1,9 +1,7 @@
-package main
+package integration
 
 import (
-	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,30 +18,30 @@ import (
 	"github.com/taskspan/taskspan/worker/riverworker"
 )
 
-// postgresVariable has the postgres:// URL of a database for tests. They use a
-// schema of their own in it.
-const postgresVariable = "RIVER_TEST_POSTGRES"
+// queueJob is a job that nobody works.
+type queueJob struct{}
+
+func (queueJob) Kind() string { return "queue_job" }
 
 // TestObserveQueuesOnPostgres fills queues on a real server, in a schema whose name
 // has to be quoted.
 func TestObserveQueuesOnPostgres(t *testing.T) {
-	source := os.Getenv(postgresVariable)
-	if source == "" {
-		t.Skip(postgresVariable + " is not set")
-	}
+	t.Attr("database", "PostgreSQL")
+	t.Attr("driver", "pgx")
+	t.Attr("verified", "gauges of River's queues")
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	pool, err := pgxpool.New(t.Context(), source)
+	database := postgresServer.create(t) // which starts the server
+	pool, err := pgxpool.New(t.Context(), postgresDSN(postgresServer.address, database))
 	must(err)
 	defer pool.Close()
-	schema := fmt.Sprintf("Queues_%d", os.Getpid())
+	const schema = "Queues"
 	_, err = pool.Exec(t.Context(), `CREATE SCHEMA "`+schema+`"`)
 	must(err)
-	defer func() { _, _ = pool.Exec(context.Background(), `DROP SCHEMA "`+schema+`" CASCADE`) }()
 	driver := riverpgxv5.New(pool)
 	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Schema: schema})
 	must(err)
@@ -63,7 +61,7 @@ func TestObserveQueuesOnPostgres(t *testing.T) {
 		{Queue: "slow", ScheduledAt: time.Now().Add(time.Hour)},
 		{Queue: "slow", Pending: true},
 	} {
-		_, err := client.Insert(t.Context(), invoice{}, &opts)
+		_, err := client.Insert(t.Context(), queueJob{}, &opts)
 		must(err)
 	}
 	// River's scheduler does this, when it runs.
