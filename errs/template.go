@@ -52,7 +52,7 @@ func (t *templater) step() {
 		if n := len(t.out); n > 0 && t.out[n-1] != ' ' {
 			t.out = append(t.out, ' ')
 		}
-	case t.atWord() && t.wording():
+	case t.wording():
 	case r == '\\':
 		if size := t.escapedQuote(); size > 0 {
 			t.quoted(size)
@@ -243,8 +243,8 @@ func (t *templater) group(closer rune, size int) {
 }
 
 // value moves past '=' and what follows it: a quoted string, brackets, or all up to
-// the next comma, semicolon, colon, line, or name of another value that stands outside
-// of quotes and brackets.
+// the next comma, semicolon, colon, line, wording, or name of another value that stands
+// outside of quotes and brackets.
 func (t *templater) value() {
 	for t.at < len(t.in) && (t.in[t.at] == '=' || t.in[t.at] == '>' || t.in[t.at] == '~') {
 		t.out = append(t.out, t.in[t.at])
@@ -252,6 +252,11 @@ func (t *templater) value() {
 	}
 	from := t.at + len(t.in[t.at:]) - len(strings.TrimLeft(t.in[t.at:], " \t"))
 	if from < len(t.in) && !t.atSpan() {
+		if w, _ := t.wordingAt(from); w != nil {
+			t.hole(" ")
+			t.at = from
+			return
+		}
 		if number := firstWord(t.in[from:]); t.isKept(strings.TrimRight(number, ",.;:!?")) {
 			t.at = from
 			t.word()
@@ -297,7 +302,8 @@ func (t *templater) value() {
 		case c == '=':
 			return word > from // and the name in front of it, which is given back
 		}
-		return false
+		w, _ := t.wordingAt(i)
+		return w != nil
 	})
 	switch {
 	case end < 0:

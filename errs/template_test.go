@@ -145,6 +145,8 @@ func FuzzTemplate(f *testing.F) {
 	for i := range places {
 		f.Add("load the order", " of today", byte(i))
 		f.Add("a 1, b: c? ", "'s x=y (", byte(i))
+		f.Add("b: c=", "'s x=y (", byte(i))
+		f.Add("c=d e", "", byte(i))
 	}
 	f.Fuzz(func(t *testing.T, before, after string, place byte) {
 		const value = "zanzibar"

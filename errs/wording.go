@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/taskspan/taskspan/internal/drivertext"
 )
 
 // wording is how database/sql or the standard library announces a value that may be
@@ -119,31 +121,47 @@ func isConversion(text string) bool {
 	return text != "" && slices.ContainsFunc(wordingsBy[text[0]], func(w wording) bool { return w.data && strings.HasPrefix(text, w.start) })
 }
 
-// atWord reports whether no letter stands in front of t.at. The letter of an escape
-// such as \n is none.
-func (t *templater) atWord() bool {
-	r, size := utf8.DecodeLastRuneInString(t.in[:t.at])
+// atWord reports whether no letter stands in front of i. The letter of an escape such
+// as \n is none.
+func (t *templater) atWord(i int) bool {
+	r, size := utf8.DecodeLastRuneInString(t.in[:i])
 	if !unicode.IsLetter(r) {
 		return true
 	}
-	return t.at > size && t.in[t.at-size-1] == '\\'
+	return i > size && t.in[i-size-1] == '\\'
 }
 
 // wording moves past a wording and the value behind it, if one starts here.
 func (t *templater) wording() bool {
-	rest := t.in[t.at:]
-	for i := range wordingsBy[rest[0]] {
-		w := &wordingsBy[rest[0]][i]
-		if !strings.HasPrefix(rest, w.start) || len(t.spans) > 0 && t.spans[0].Start < t.at+len(w.start) {
-			continue
+	w, end := t.wordingAt(t.at)
+	if w == nil {
+		return false
+	}
+	if w.say != nil {
+		t.out = append(t.out, w.say(t.in[t.at:])...)
+		if t.at = len(t.in); len(t.spans) > 0 {
+			t.out = append(t.out, ": "...)
+			t.skip(t.at)
 		}
-		if w.say != nil {
-			t.out = append(t.out, w.say(rest)...)
-			if t.at = len(t.in); len(t.spans) > 0 {
-				t.out = append(t.out, ": "...)
-				t.skip(t.at)
-			}
-			return true
+		return true
+	}
+	t.out = append(t.out, w.start...)
+	t.at += len(w.start)
+	t.skip(end)
+	t.glued = false
+	return true
+}
+
+// wordingAt returns the wording that starts at i, and where its value ends.
+func (t *templater) wordingAt(i int) (*wording, int) {
+	rest := t.in[i:]
+	if len(wordingsBy[rest[0]]) == 0 || !t.atWord(i) {
+		return nil, 0
+	}
+	for j := range wordingsBy[rest[0]] {
+		w := &wordingsBy[rest[0]][j]
+		if !strings.HasPrefix(rest, w.start) || slices.ContainsFunc(t.spans, func(s drivertext.Span) bool { return s.Start < i+len(w.start) && s.End > i }) {
+			continue
 		}
 		end := -1
 		for _, tail := range w.tails {
@@ -151,19 +169,12 @@ func (t *templater) wording() bool {
 		}
 		switch {
 		case end >= 0:
-			end += t.at + len(w.start)
-		case w.must:
-			continue
-		default:
-			end = len(t.in)
+			return w, i + len(w.start) + end
+		case !w.must:
+			return w, len(t.in)
 		}
-		t.out = append(t.out, w.start...)
-		t.at += len(w.start)
-		t.skip(end)
-		t.glued = false
-		return true
 	}
-	return false
+	return nil, 0
 }
 
 // sayScan keeps the index of the column and what did not fit. It leaves out the

@@ -1,6 +1,7 @@
 package drivertext
 
 import (
+	"math"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -98,10 +99,13 @@ func next(s string) (r rune, size int) {
 			return utf8.RuneError, n + 3
 		}
 	case 'u':
-		for _, digits := range [...]int{8, 4} {
-			if r, ok := fromHex(s[n+1:], digits); ok && (digits == 4 || r <= unicode.MaxRune) {
-				return r, n + 1 + digits
-			}
+		// Go writes \U where four digits do not do. In JSON digits behind \u0001 are
+		// text. A copy in other case may have either for the other.
+		if r, ok := fromHex(s[n+1:], 8); ok && s[n] == 'U' && r > math.MaxUint16 && r <= unicode.MaxRune {
+			return r, n + 9
+		}
+		if r, ok := fromHex(s[n+1:], 4); ok {
+			return r, n + 5
 		}
 	}
 	return '\\', n
