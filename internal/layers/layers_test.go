@@ -50,7 +50,7 @@ var layers = map[string]layer{
 	"metrics":             {imports: []string{otelAPI, "github.com/prometheus"}, sdk: true},
 	"otdb":                {imports: []string{"errs", "internal/instrument", "internal/ledger", "internal/sqltext", "internal/target", "github.com/XSAM/otelsql", otelAPI}},
 	"worker":              {imports: []string{"errs", "internal/callsite", "internal/instrument", "internal/ledger", otelAPI}},
-	"worker/tasktest":     {imports: []string{"errs", "internal/callsite", "otdb", "worker", otelAPI}, sdk: true},
+	"worker/tasktest":     {imports: []string{"errs", "internal/callsite", "internal/ledger", "otdb", "worker", otelAPI}, sdk: true},
 	"worker/taskz":        {imports: []string{"worker", "internal/ledger"}},
 }
 

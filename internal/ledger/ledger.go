@@ -187,6 +187,25 @@ func (l *Ledger) Limits() *Limits {
 	return l.config.Limits
 }
 
+// Innermost returns the ledger of the innermost task that is running among l's and
+// those around it, or nil if all of them have ended.
+func (l *Ledger) Innermost() *Ledger {
+	for l != nil && l.closed.Load() {
+		l = l.parent
+	}
+	return l
+}
+
+// Within reports whether l's task is that task, or a task within it.
+func (l *Ledger) Within(task *Ledger) bool {
+	for ; l != nil; l = l.parent {
+		if l == task {
+			return true
+		}
+	}
+	return false
+}
+
 // Outermost reports whether l is the root of its tree of tasks.
 func (l *Ledger) Outermost() bool { return l != nil && l.parent == nil }
 

@@ -66,7 +66,7 @@ func TestNil(t *testing.T) {
 	if got := FromContext(context.Background()); got != nil {
 		t.Errorf("FromContext: %v", got)
 	}
-	if l.Task() != "" || l.Owner() != nil || l.Outermost() ||
+	if l.Task() != "" || l.Owner() != nil || l.Outermost() || l.Innermost() != nil || l.Within(l) ||
 		l.EndTask() != nil || l.Repeated(1) != nil || l.TakeRepeated(1) != nil || l.Slow() != nil ||
 		l.Statements() != nil || l.Idle() != nil || l.TakeLongWaits() != nil || !reflect.DeepEqual(l.Snapshot(time.Time{}), Snapshot{}) {
 		t.Error("a nil ledger holds something")
@@ -85,6 +85,18 @@ func TestNested(t *testing.T) {
 	wantTotals(t, outer, Totals{Operations: 3, Statements: 3, Rows: 6, Duration: 7})
 	if !outer.Outermost() || inner.Outermost() || innermost.Outermost() {
 		t.Error("outer alone is outermost")
+	}
+	if !innermost.Within(outer) || !inner.Within(inner) || outer.Within(inner) {
+		t.Error("innermost is within outer, inner within itself, and outer not within inner")
+	}
+	innermost.EndTask()
+	if innermost.Innermost() != inner || inner.Innermost() != inner {
+		t.Error("of what has ended, the running task around it is the innermost")
+	}
+	inner.EndTask()
+	outer.EndTask()
+	if got := innermost.Innermost(); got != nil {
+		t.Errorf("Innermost: %v", got)
 	}
 }
 

@@ -134,6 +134,33 @@ func TestIdleTransaction(t *testing.T) {
 	new(Transaction).End(at(7))
 }
 
+// LocateLeaks locates the first leak of a kind too, after any number of calls.
+func TestLocateLeaks(t *testing.T) {
+	sites := func(summary string) (located int) {
+		l := New(nil, "load")
+		for range maxCalls + 1 {
+			r := &rows{summary: summary}
+			l.Begin(&r.Place, nil, text(r.summary), at(0))
+			if r.site != nil {
+				located++
+			}
+			r.Leave()
+		}
+		return located
+	}
+	stop := LocateLeaks()
+	other := LocateLeaks()
+	other()
+	other()
+	if n := sites("SELECT located leaks"); n != maxCalls+1 {
+		t.Errorf("%d calls are located, want all %d", n, maxCalls+1)
+	}
+	stop()
+	if n := sites("SELECT located leaks"); n != 0 {
+		t.Errorf("%d calls are located after stop", n)
+	}
+}
+
 // Transactions and rows are leaks if nobody is closing them, and located once such
 // a one has leaked before.
 func TestLeakSites(t *testing.T) {

@@ -54,7 +54,7 @@ func (l *Ledger) snapshotOpen(task *Ledger, now time.Time, s *Snapshot) bool {
 		return false
 	}
 	for p := l.first; p != nil; p = p.next {
-		if !p.opener.within(task) {
+		if !p.opener.Within(task) {
 			continue
 		}
 		switch {
@@ -67,14 +67,4 @@ func (l *Ledger) snapshotOpen(task *Ledger, now time.Time, s *Snapshot) bool {
 		}
 	}
 	return true
-}
-
-// within reports whether l is task, or a task within it.
-func (l *Ledger) within(task *Ledger) bool {
-	for ; l != nil; l = l.parent {
-		if l == task {
-			return true
-		}
-	}
-	return false
 }

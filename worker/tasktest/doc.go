@@ -3,7 +3,7 @@
 //
 //	func TestImport(t *testing.T) {
 //		h := tasktest.New(t)
-//		store := NewStore(h.Open("sqlite3", ":memory:"))
+//		store := NewStore(h.Open("sqlite3", filepath.Join(t.TempDir(), "orders.db")))
 //		h.Run("orders.import", store.Import).
 //			Succeeds().
 //			MaxStatements(3).
@@ -18,8 +18,9 @@
 // run of a name.
 //
 // An assertion that does not hold fails the test with t.Errorf, and the test goes
-// on. The message says what was expected, lists the statements that are too many
-// with the lines of code that ran them, and ends with the report of the run.
+// on. The message says what was expected, lists the statements that are too many, or
+// what was leaked, with the lines of code, and ends with the report of the run. The
+// page docs/testing.md shows each of them.
 //
 // Nothing depends on time, and no goroutine is started: a Harness may be used
 // within the bubble of testing/synctest.

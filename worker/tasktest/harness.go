@@ -13,6 +13,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/worker"
 )
@@ -29,10 +30,18 @@ type Harness struct {
 	runner *worker.Runner
 	tracer *sdktrace.TracerProvider
 
-	mu      sync.Mutex
-	runs    []worker.Report
-	parents map[trace.SpanID]trace.SpanID // of tasks and statements: the task that they started in
-	ran     []operation
+	mu    sync.Mutex
+	began bool // the first task has
+	runs  []run
+	calls map[trace.SpanID]call // of operations that have not ended
+	ran   []operation
+}
+
+// run is a run that has ended.
+type run struct {
+	report     worker.Report
+	ledger     *ledger.Ledger
+	statements int64
 }
 
 // New returns a harness for one test. The options are those of its runner; its
@@ -43,10 +52,10 @@ type Harness struct {
 // A mistake in the options fails the test at once.
 func New(t testing.TB, opts ...worker.Option) *Harness {
 	t.Helper()
-	h := &Harness{tb: t, parents: make(map[trace.SpanID]trace.SpanID)}
+	h := &Harness{tb: t, calls: make(map[trace.SpanID]call)}
 	h.tracer = sdktrace.NewTracerProvider(
 		sdktrace.WithSampler(sdktrace.AlwaysSample()),
-		sdktrace.WithSpanProcessor(nesting{h}),
+		sdktrace.WithSpanProcessor(starts{h}),
 	)
 	runner, err := worker.New(slices.Concat(
 		[]worker.Option{
@@ -64,15 +73,17 @@ func New(t testing.TB, opts ...worker.Option) *Harness {
 		t.Fatalf("tasktest: options of the runner: %v", err)
 	}
 	h.runner = runner
+	t.Cleanup(ledger.LocateLeaks())
 	t.Cleanup(runner.Watch(h.ended))
 	return h
 }
 
-// ended is told of each run.
-func (h *Harness) ended(_ context.Context, r worker.Report) {
+// ended is called with each run.
+func (h *Harness) ended(ctx context.Context, r worker.Report) {
+	l := ledger.FromContext(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.runs = append(h.runs, r)
+	h.runs = append(h.runs, run{r, l, l.Totals().Statements})
 }
 
 // Open opens a database as [otdb.Open] does, and closes it at the end of the test.
@@ -104,33 +115,31 @@ func (h *Harness) Context() context.Context { return h.runner.Context(h.tb.Conte
 // Tasks that fn starts are the harness's too.
 func (h *Harness) Run(name string, fn func(context.Context) error, opts ...worker.TaskOption) *Task {
 	h.tb.Helper()
-	var span trace.SpanContext
+	var task *ledger.Ledger
 	err := h.runner.Run(h.Context(), name, func(ctx context.Context) error {
-		if r, ok := worker.CurrentReport(ctx); ok {
-			span = r.Span
-		}
+		task = ledger.FromContext(ctx)
 		return fn(ctx)
 	}, opts...)
-	r, ok := h.find(func(r *worker.Report) bool { return r.Span.Equal(span) })
+	r, ok := h.find(func(r *run) bool { return r.ledger == task })
 	if !ok {
 		h.tb.Fatalf("tasktest: the task %q was not run: %v", name, err)
 	}
-	return &Task{Report: r, Err: err, h: h}
+	return &Task{Report: r.report, Err: err, h: h, run: r}
 }
 
 // Task returns the last run of that name that has ended. If there is none it fails
 // the test at once, and names those that there are.
 func (h *Harness) Task(name string) *Task {
 	h.tb.Helper()
-	r, ok := h.find(func(r *worker.Report) bool { return r.Name == name })
+	r, ok := h.find(func(r *run) bool { return r.report.Name == name })
 	if !ok {
 		h.tb.Fatalf("tasktest: no task %q has ended; %s", name, h.names())
 	}
-	return &Task{Report: r, h: h}
+	return &Task{Report: r.report, h: h, run: r}
 }
 
 // find returns the newest run that match accepts.
-func (h *Harness) find(match func(*worker.Report) bool) (worker.Report, bool) {
+func (h *Harness) find(match func(*run) bool) (run, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := len(h.runs) - 1; i >= 0; i-- {
@@ -138,7 +147,7 @@ func (h *Harness) find(match func(*worker.Report) bool) (worker.Report, bool) {
 			return h.runs[i], true
 		}
 	}
-	return worker.Report{}, false
+	return run{}, false
 }
 
 // names says which tasks have ended.
@@ -150,7 +159,7 @@ func (h *Harness) names() string {
 	}
 	var names []string
 	for i := range h.runs {
-		names = append(names, h.runs[i].Name)
+		names = append(names, h.runs[i].report.Name)
 	}
 	slices.Sort(names)
 	return "those that have: " + strings.Join(slices.Compact(names), ", ")

@@ -3,6 +3,7 @@ package tasktest
 import (
 	"context"
 	"runtime"
+	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/internal/callsite"
+	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/worker"
 )
 
@@ -20,40 +22,61 @@ const operationDuration = "db.client.operation.duration"
 
 // operation is a statement that has ended.
 type operation struct {
+	call
 	summary string
-	task    trace.SpanID // of the innermost task around it; invalid if there is none
-	at      worker.Location
 }
 
-// nesting is a span processor that notes which task each span started in: tasks and
-// statements, of which the latter may end after their task.
-type nesting struct{ h *Harness }
+// call is the start of an operation.
+type call struct {
+	task *ledger.Ledger // the innermost task that ran around it; nil if there was none
+	// prepares says that it was called before any task: the test prepares its data.
+	prepares bool
+	site     []uintptr
+}
 
-var _ sdktrace.SpanProcessor = nesting{}
+// call returns what starts now, in a call of somebody's code. The caller holds h.mu.
+func (h *Harness) call(ctx context.Context) call {
+	var pcs [64]uintptr
+	return call{
+		task:     ledger.FromContext(ctx).Innermost(),
+		prepares: !h.began,
+		site:     slices.Clone(pcs[:runtime.Callers(3, pcs[:])]),
+	}
+}
+
+// location returns the line of code that made the call.
+func (c *call) location() worker.Location { return worker.Location(callsite.Of(c.site)) }
+
+// starts is a span processor that notes in which task each operation starts, and
+// where: it may end elsewhere, and behind its task.
+type starts struct{ h *Harness }
+
+var _ sdktrace.SpanProcessor = starts{}
 
 // OnStart implements sdktrace.SpanProcessor.
-func (n nesting) OnStart(parent context.Context, span sdktrace.ReadWriteSpan) {
-	around, ok := worker.CurrentReport(parent)
-	if !ok {
+func (s starts) OnStart(parent context.Context, span sdktrace.ReadWriteSpan) {
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	if span.SpanKind() != trace.SpanKindClient { // a task's
+		s.h.began = true
 		return
 	}
-	n.h.mu.Lock()
-	defer n.h.mu.Unlock()
-	n.h.parents[span.SpanContext().SpanID()] = around.Span.SpanID()
+	s.h.calls[span.SpanContext().SpanID()] = s.h.call(parent)
 }
 
-// OnEnd implements sdktrace.SpanProcessor.
-func (nesting) OnEnd(sdktrace.ReadOnlySpan) {}
+// OnEnd implements sdktrace.SpanProcessor. The measurement, which comes later, ends
+// the operation.
+func (starts) OnEnd(sdktrace.ReadOnlySpan) {}
 
 // Shutdown implements sdktrace.SpanProcessor.
-func (nesting) Shutdown(context.Context) error { return nil }
+func (starts) Shutdown(context.Context) error { return nil }
 
 // ForceFlush implements sdktrace.SpanProcessor.
-func (nesting) ForceFlush(context.Context) error { return nil }
+func (starts) ForceFlush(context.Context) error { return nil }
 
-// meterProvider makes the meters of databases. Their operations are told by
+// meterProvider makes the meters of databases. Operations are counted by
 // measurements and not by spans, because there is one for each operation, whatever
-// options suppress spans or fold them.
+// options suppress spans.
 type meterProvider struct {
 	noop.MeterProvider
 	h *Harness
@@ -87,26 +110,18 @@ func (durations) Enabled(context.Context) bool { return true }
 // Record implements metric.Float64Histogram.
 func (d durations) Record(ctx context.Context, _ float64, opts ...metric.RecordOption) {
 	set := metric.NewRecordConfig(opts).Attributes()
+	span := trace.SpanContextFromContext(ctx).SpanID()
+	d.h.mu.Lock()
+	defer d.h.mu.Unlock()
+	c, ok := d.h.calls[span]
+	delete(d.h.calls, span)
 	if set.HasValue(semconv.DBOperationNameKey) {
 		return // BEGIN and the like
 	}
-	op := operation{summary: value(set, semconv.DBQuerySummaryKey), at: caller()}
-	task, running := worker.CurrentReport(ctx)
-	d.h.mu.Lock()
-	defer d.h.mu.Unlock()
-	if running {
-		op.task = task.Span.SpanID()
-	} else {
-		op.task = d.h.parents[trace.SpanContextFromContext(ctx).SpanID()]
+	if !ok { // it has no span: this is its end
+		c = d.h.call(ctx)
 	}
-	d.h.ran = append(d.h.ran, op)
-}
-
-// caller returns the line of code that ended an operation: the call, or for a query
-// what came to the end of its rows.
-func caller() worker.Location {
-	var pcs [64]uintptr
-	return worker.Location(callsite.Of(pcs[:runtime.Callers(2, pcs[:])]))
+	d.h.ran = append(d.h.ran, operation{c, value(set, semconv.DBQuerySummaryKey)})
 }
 
 func value(set attribute.Set, key attribute.Key) string {
@@ -114,12 +129,13 @@ func value(set attribute.Set, key attribute.Key) string {
 	return v.AsString()
 }
 
-// outside returns the statements that ran without a task.
+// outside returns the statements that ran without a task, those left out that ran
+// before there was any.
 func (h *Harness) outside() (ops []operation) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, op := range h.ran {
-		if !op.task.IsValid() {
+		if op.task == nil && (!op.prepares || !h.began) {
 			ops = append(ops, op)
 		}
 	}
@@ -128,15 +144,12 @@ func (h *Harness) outside() (ops []operation) {
 
 // within returns the statements of a task and of those within it, in the order in
 // which they ended.
-func (h *Harness) within(task trace.SpanID) (ops []operation) {
+func (h *Harness) within(task *ledger.Ledger) (ops []operation) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, op := range h.ran {
-		for id := op.task; id.IsValid(); id = h.parents[id] {
-			if id == task {
-				ops = append(ops, op)
-				break
-			}
+		if op.task.Within(task) {
+			ops = append(ops, op)
 		}
 	}
 	return ops

@@ -2,6 +2,7 @@ package tasktest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/taskspan/taskspan/errs"
@@ -20,7 +21,8 @@ type Task struct {
 	// returned.
 	Err error
 
-	h *Harness
+	h   *Harness
+	run run
 }
 
 // Succeeds asserts that the task succeeded. A task that was skipped did not.
@@ -60,18 +62,15 @@ func class(kind errs.Kind, code string) string {
 // statements. BEGIN, COMMIT and the like are none.
 func (t *Task) MaxStatements(n int) *Task {
 	t.h.tb.Helper()
-	var count int64
-	for i := range t.Report.DB.Statements {
-		count += t.Report.DB.Statements[i].Count
-	}
+	count := t.run.statements
 	if count <= int64(n) {
 		return t
 	}
 	var list string
-	if ops := t.h.within(t.Report.Span.SpanID()); len(ops) > n {
+	if ops := t.h.within(t.run.ledger); len(ops) > n {
 		list = "; those beyond:" + listing(ops[max(0, n):])
 	}
-	t.fail("%d statements, want at most %d%s", count, n, list)
+	t.fail("%s, want at most %d%s", plural(count), n, list)
 	return t
 }
 
@@ -108,19 +107,34 @@ func (t *Task) none(what string, kinds ...worker.FindingKind) *Task {
 	return t
 }
 
+// fail fails the test. If the report hides a part of the error, the message has it
+// in full.
 func (t *Task) fail(format string, args ...any) {
 	t.h.tb.Helper()
-	t.h.tb.Errorf("task %s: %s\n%s", t.Report.Name, fmt.Sprintf(format, args...), t.Report)
+	var err string
+	if t.Err != nil && t.Err.Error() != t.Report.Error {
+		err = fmt.Sprintf("\nthe error: %v", t.Err)
+	}
+	t.h.tb.Errorf("task %s: %s%s\n%s", t.Report.Name, fmt.Sprintf(format, args...), err, t.Report)
 }
 
-// NoStatementsOutside asserts that every statement so far ran within a task: one
-// that was called with another context than its task's, or after its task had
-// ended, did not.
+// NoStatementsOutside asserts that every statement since the first task began ran
+// within a task: one that was called with another context than its task's, or after
+// its task had ended, did not. What ran before the first task prepared the test.
+//
+// It sees the databases that [Harness.Open] has opened.
 func (h *Harness) NoStatementsOutside() {
 	h.tb.Helper()
 	if ops := h.outside(); len(ops) > 0 {
-		h.tb.Errorf("%d statements ran outside of tasks; pass each the context of its task:%s", len(ops), listing(ops))
+		h.tb.Errorf("%s ran outside of tasks; pass each the context of its task:%s", plural(int64(len(ops))), listing(ops))
 	}
+}
+
+func plural(n int64) string {
+	if n == 1 {
+		return "1 statement"
+	}
+	return strconv.FormatInt(n, 10) + " statements"
 }
 
 // listing returns a line for each operation.
@@ -132,8 +146,8 @@ func listing(ops []operation) string {
 			break
 		}
 		fmt.Fprintf(&b, "\n    %s", op.summary)
-		if op.at.File != "" {
-			fmt.Fprintf(&b, " at %s (%s)", op.at, op.at.Function)
+		if at := op.location(); at.File != "" {
+			fmt.Fprintf(&b, " at %s (%s)", at, at.Function)
 		}
 	}
 	return b.String()

@@ -166,16 +166,18 @@ func TestNoLeaks(t *testing.T) {
 		return errors.Join(err, rows.Err())
 	})
 	task.Succeeds().NoLeaks()
-	got := f.take()
-	for _, want := range []string{
-		"task export: connections were leaked:\n",
-		"\n    rows_leaked 1×, 0 rows read: SELECT name FROM items\n",
-		"\n    transaction_leaked 1×",
-	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("the test was told\n%s\nwhich has no %q", got, want)
-		}
-	}
+	f.wants(`
+task export: connections were leaked:
+    rows_leaked 1×, 0 rows read, at tasktest_test.go:N: SELECT name FROM items
+    transaction_leaked 1×, at tasktest_test.go:N: BEGIN
+export: success after _ 
+  databases: 4 operations, 0 errors, 0 rows, _ in drivers
+         1× _ slowest _ SELECT name FROM items
+  held: rows, for _ : SELECT items
+  held: transaction, for _ ( _ of it idle): BEGIN
+  finding: rows_leaked 1×, 0 rows read, at tasktest_test.go:N: SELECT name FROM items
+  finding: transaction_leaked 1×, at tasktest_test.go:N: BEGIN
+  trace: T`)
 	h.NoStatementsOutside()
 	f.wants("")
 	if err := errors.Join(rows.Close(), tx.Rollback()); err != nil {
@@ -243,8 +245,96 @@ func TestNoStatementsOutside(t *testing.T) {
 	}).Succeeds().MaxStatements(1)
 	h.NoStatementsOutside()
 	f.wants(`
-1 statements ran outside of tasks; pass each the context of its task:
+1 statement ran outside of tasks; pass each the context of its task:
     INSERT items at tasktest_test.go:N (github.com/taskspan/taskspan/worker/tasktest_test.insert)`)
+}
+
+// What runs before the first task prepares the test, unless there is no task at all.
+func TestPreparation(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	if err := insert(h.Context(), db, 2); err != nil {
+		t.Fatal(err)
+	}
+	h.NoStatementsOutside()
+	if got := f.take(); !strings.HasPrefix(got, "2 statements ran outside of tasks;") {
+		t.Errorf("without any task the test was told %q", got)
+	}
+	h.Run("import", func(ctx context.Context) error { return insert(ctx, db, 1) }).Succeeds().MaxStatements(1)
+	h.NoStatementsOutside()
+	f.wants("")
+	if err := insert(h.Context(), db, 1); err != nil {
+		t.Fatal(err)
+	}
+	h.NoStatementsOutside()
+	if got := f.take(); !strings.HasPrefix(got, "1 statement ran outside of tasks;") {
+		t.Errorf("after a task the test was told %q", got)
+	}
+}
+
+// A statement is listed where it was issued, wherever its rows end.
+func TestIssued(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	h.Run("export", func(ctx context.Context) error {
+		rows, err := names(ctx, db)
+		return errors.Join(err, rows.Close(), rows.Err())
+	}).MaxStatements(0)
+	if got, want := f.take(), "SELECT items at tasktest_test.go:N (github.com/taskspan/taskspan/worker/tasktest_test.names)"; !strings.Contains(got, want) {
+		t.Errorf("the test was told\n%s\nwhich has no %q", got, want)
+	}
+}
+
+func names(ctx context.Context, db *sql.DB) (*sql.Rows, error) {
+	return db.QueryContext(ctx, "SELECT name FROM items")
+}
+
+// More texts than a report lists, two databases, a prepared statement, and a task of
+// another runner within: each statement counts once.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	other, err := worker.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, h, db := start(t)
+	second := h.Open("tasktest", "second")
+	h.Run("import", func(ctx context.Context) error {
+		for i := range 300 {
+			if _, err := db.ExecContext(ctx, fmt.Sprintf("UPDATE items SET c%d = ?", i), 1); err != nil {
+				return err
+			}
+		}
+		return other.Run(ctx, "within", func(ctx context.Context) error {
+			stmt, err := second.PrepareContext(ctx, "UPDATE items SET name = ?")
+			if err != nil {
+				return err
+			}
+			defer stmt.Close()
+			_, err = stmt.ExecContext(ctx, "x")
+			return errors.Join(err, insert(ctx, second, 1))
+		})
+	}).Succeeds().MaxStatements(302).MaxStatements(301)
+	h.NoStatementsOutside()
+	if got, want := f.take(), "task import: 302 statements, want at most 301; those beyond:\n    INSERT items at "; !strings.HasPrefix(got, want) {
+		t.Errorf("the test was told\n%s\nwant %q", got, want)
+	}
+}
+
+// Subtests that run in parallel may share a harness.
+func TestSubtests(t *testing.T) {
+	t.Parallel()
+	f, h, db := start(t)
+	t.Run("group", func(t *testing.T) {
+		for n := range 4 {
+			t.Run(fmt.Sprint(n), func(t *testing.T) {
+				t.Parallel()
+				h.Run("import", func(ctx context.Context) error { return insert(ctx, db, n) }).Succeeds().MaxStatements(n)
+			})
+		}
+	})
+	h.NoStatementsOutside()
+	f.wants("")
 }
 
 // Code under test that starts its own tasks finds the runner in the context.
