@@ -114,6 +114,7 @@ var parts = []struct {
 	{"databases", databases},
 	{"tasks", tasks},
 	{"ledger", ledgers},
+	{"page", pages},
 	{"scaling", scaling},
 	{"lengths", lengths},
 	{"distinct", distinct},

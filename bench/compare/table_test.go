@@ -112,7 +112,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"query, 100 rows", "transaction of 3", "no parent", "SQLite file, exec", "ledger, query, 1 row",
+		"query, 100 rows", "transaction of 3", "no parent", "SQLite file, exec", "ledger, query, 1 row", "a statement while a page watches",
 		"two goroutines do", "1048576", "100000", "budgets exceeded", "PostgreSQL: not measured",
 	} {
 		if !strings.Contains(b.String(), want) {

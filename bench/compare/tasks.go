@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/worker"
+	"github.com/taskspan/taskspan/worker/taskz"
 )
 
 func newRunner(p providers, opts ...worker.Option) (*worker.Runner, error) {
@@ -86,4 +87,48 @@ func ledgers(r *report) error {
 		}
 	}
 	return nil
+}
+
+// pages measures what a statement costs more while a page watches its task, and after
+// that, when no task keeps a log any more. The statements are folded, so that little else is measured.
+func pages(r *report) error {
+	runner, err := newRunner(sdkProviders())
+	if err != nil {
+		return err
+	}
+	db := openOurs(noopConnector(0), sdkProviders())
+	defer db.Close()
+	var s subjects
+	// in adds a subject in a task of its own, and goes on within it.
+	in := func(role role, name string, next func() error) error {
+		return runner.Run(context.Background(), task, func(ctx context.Context) error {
+			do := execOn(ctx, db, query, arguments...)
+			if err := repeat(do, 200); err != nil { // to where it is folded
+				return err
+			}
+			s.add(role, name, do)
+			return next()
+		})
+	}
+	err = in(bare, "before any page", func() error {
+		page := taskz.New(runner)
+		return in(own, "with a page", func() error {
+			if err := page.Close(); err != nil {
+				return err
+			}
+			return in(aside, "after the page", func() error {
+				g, err := s.measure("exec in a task", "page", plan{4 * r.plan.rounds, r.plan.turn})
+				if err != nil {
+					return err
+				}
+				r.groups = append(r.groups, *g)
+				r.budgets = append(r.budgets, budget{what: "a statement while a page watches", measured: g.of(own).time, limit: 100, unit: " ns"})
+				return nil
+			})
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return runner.Drain(context.Background())
 }

@@ -29,11 +29,11 @@
 // # Memory and cost
 //
 // A page keeps at most 20 runs of each of 64 tasks, 200 statements a run, 1,000
-// summaries, and 32 MiB in all, texts included: beyond that the oldest plain runs
-// go first. Runs that failed, that have findings, and the slowest of each task are
+// summaries, and at most 32 MiB in all, texts included: beyond that the oldest plain
+// runs go first. Runs that failed, that have findings, and the slowest of each task are
 // kept longer than plain ones.
 //
-// While a page watches, a statement in a task costs about 100 ns more, and a
-// running task keeps up to 100 KiB. [Page.Close] ends that. A page starts no
+// While a page watches, a statement in a task costs less than 100 ns more, and a
+// running task keeps up to 120 KiB more. [Page.Close] ends that. A page starts no
 // goroutine, and no task waits for a page that is being read.
 package taskz

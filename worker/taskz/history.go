@@ -17,8 +17,8 @@ const (
 	maxSlowest   = 3  // of each name are worth more
 	maxDurations = 100
 	maxSummaries = 1000
-	maxTasks     = 8 // that a summary names
-	maxSize      = 32 << 20
+	maxTasks     = 8        // that a summary names
+	maxSize      = 29 << 20 // as counted, which is 32 MiB of the heap
 )
 
 // history is what a page keeps.

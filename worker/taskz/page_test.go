@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/ledger"
 	"github.com/taskspan/taskspan/worker"
 	"github.com/taskspan/taskspan/worker/taskz"
 )
@@ -491,24 +494,59 @@ func TestRetention(t *testing.T) {
 	})
 }
 
-// At 100 runs a second for ten seconds, each as big as runs get and with texts of
-// its own, the page stays within what the documentation says.
-func TestMemory(t *testing.T) {
-	const limit = 40 << 20 // 32 MiB, and what the runtime adds
-	g := newRig(t, worker.WithRepeatedStatements(2))
-	heap := func() int64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
+// heap returns how many bytes of the heap are in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// promised returns a figure of the documentation, which has to be the same in the
+// package's own and in the page.
+func promised(t *testing.T, pattern string) int64 {
+	t.Helper()
+	var figures []string
+	for _, name := range []string{"doc.go", "../../docs/taskz.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := strings.Join(strings.Fields(strings.ReplaceAll(string(text), "\n//", "\n")), " ")
+		match := regexp.MustCompile(pattern).FindStringSubmatch(words)
+		if match == nil {
+			t.Fatalf("%s has no %q", name, pattern)
+		}
+		figures = append(figures, match[1])
 	}
+	if figures[0] != figures[1] {
+		t.Fatalf("doc.go and docs/taskz.md differ: %q", figures)
+	}
+	n, err := strconv.ParseInt(figures[0], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// At 100 runs a second for ten seconds, each as big as runs get and with texts of
+// its own, the heap grows by no more than the documentation says.
+func TestMemory(t *testing.T) {
+	limit := promised(t, `at most (\d+) MiB`) << 20
+	for _, length := range []int{5, 1000} {
+		t.Run(fmt.Sprint(length), func(t *testing.T) { testMemory(t, length, limit) })
+	}
+}
+
+func testMemory(t *testing.T, length int, limit int64) {
+	g := newRig(t, worker.WithRepeatedStatements(2))
 	before := heap()
 	for i := range 1000 {
 		name := fmt.Sprintf("task.%d", i%64)
 		err := g.run(name, func(ctx context.Context) error {
 			for j := range 220 {
-				statement(ctx, fmt.Sprintf("SELECT t%d_%d_%s", i, j, strings.Repeat("x", 200)), time.Millisecond, j%50 == 0)
+				statement(ctx, fmt.Sprintf("SELECT t%d_%d_%s", i, j, strings.Repeat("x", length)), time.Millisecond, j%50 == 0)
 				if j%20 == 0 {
 					statement(ctx, "SELECT shared", time.Millisecond, false)
 				}
@@ -541,6 +579,49 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d bars, %d statements, %d more", len(one.Bars), len(one.Statements), one.More)
 	}
 	runtime.KeepAlive(g)
+}
+
+// A running task keeps no more than the documentation says, in addition to what it
+// keeps without a page.
+func TestMemoryOfRunningTask(t *testing.T) {
+	limit := promised(t, `a running task keeps up to (\d+) KiB`) << 10
+	texts := make([]ledger.Text, 300)
+	for i := range texts {
+		texts[i] = ledger.Text{Summary: fmt.Sprint("SELECT t", i), SQL: fmt.Sprint("SELECT 1 FROM t", i), Hash: uint64(i + 1), Statement: true}
+	}
+	const tasks = 20
+	grown := func(g *rig) int64 {
+		before := heap()
+		var stops []func()
+		for i := range tasks {
+			stops = append(stops, g.start(fmt.Sprint("task", i), func(ctx context.Context) {
+				for range 10 {
+					for j := range texts {
+						ledger.FromContext(ctx).Record(ledger.Entry{Text: &texts[j], Duration: time.Millisecond})
+					}
+				}
+			}))
+		}
+		after := heap()
+		for _, stop := range stops {
+			stop()
+		}
+		return after - before
+	}
+	g := newRig(t)
+	with := grown(g)
+	if err := g.page.Close(); err != nil {
+		t.Fatal(err)
+	}
+	without := grown(g)
+	more := (with - without) / tasks
+	t.Logf("%.1f KiB a task, without a page %.1f KiB", float64(more)/1024, float64(without)/tasks/1024)
+	if more > limit {
+		t.Errorf("a running task keeps %d bytes more, want at most %d", more, limit)
+	}
+	if more < limit/2 {
+		t.Errorf("a running task keeps %d bytes more: the documentation says %d", more, limit)
+	}
 }
 
 func TestConcurrent(t *testing.T) {
