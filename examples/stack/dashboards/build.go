@@ -1,7 +1,20 @@
 package main
 
-// prometheus stands for the data source that the viewer chose.
-var prometheus = datasource{Type: "prometheus", UID: "${datasource}"}
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/variants"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/heatmap"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/table"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+)
 
 // Units of Grafana.
 const (
@@ -11,22 +24,35 @@ const (
 	count   = "short"
 )
 
-// query is an expression of a panel and how its series are called.
+// query is an expression of a panel and how its series are called: of a table, its
+// column.
 type query struct {
 	expr, legend string
 	// exemplars says that the dots of single measurements are shown: they lead
 	// to the trace.
 	exemplars bool
+	unit      string // of a column, if it is not that of the panel
 }
+
+// column is a label that a table has a column of.
+type column struct {
+	label, title string
+	links        []link
+}
+
+// link leads from a series, or a row of a table, to its traces.
+type link struct{ title, url string }
 
 // chart is a panel before it has a place.
 type chart struct {
-	kind        string // timeseries, stat, heatmap
+	kind        string // timeseries, stat, heatmap, table
 	title, unit string
 	description string
 	width       int // of 24
 	queries     []query
 	stacked     bool
+	links       []link
+	by          []column // of a table
 }
 
 // group is a row and the panels below it.
@@ -37,76 +63,134 @@ type group struct {
 
 const chartHeight, statHeight = 8, 4
 
-// arrange gives panels ids and places: from left to right, row by row.
-func arrange(groups []group) (panels []panel) {
-	y := 0
-	add := func(p panel) {
-		p.ID = len(panels) + 1
-		panels = append(panels, p)
-	}
-	for _, g := range groups {
-		add(panel{Type: "row", Title: g.title, GridPos: gridPos{H: 1, W: 24, Y: y}})
-		y++
-		x, height := 0, 0
-		for _, c := range g.charts {
-			if x+c.width > 24 {
-				x, y = 0, y+height
-			}
-			height = chartHeight
-			if c.kind == "stat" {
-				height = statHeight
-			}
-			add(c.panel(gridPos{H: height, W: c.width, X: x, Y: y}))
-			x += c.width
-		}
-		y += height
-	}
-	return panels
+// chosen is the data source for metrics that the viewer chose.
+func chosen() common.DataSourceRef {
+	return common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
 }
 
-func (c chart) panel(at gridPos) panel {
-	zero := 0.0
-	p := panel{
-		Type: c.kind, Title: c.title, Description: c.description, GridPos: at, Datasource: &prometheus,
-		FieldConfig: &fields{Defaults: defaults{Unit: c.unit, Min: &zero}, Overrides: []any{}},
+// traces returns a link to Explore, with the newest traces that have such an
+// operation and such tags. The viewer chose their data source and the service.
+func traces(title, operation, tags string) link {
+	q := map[string]string{"refId": "A", "queryType": "search", "service": "${service}"}
+	if operation != "" {
+		q["operation"] = operation
 	}
+	if tags != "" {
+		q["tags"] = tags
+	}
+	panes, err := json.Marshal(map[string]any{"taskspan": map[string]any{
+		"datasource": "${traces}", "queries": []any{q}, "range": map[string]string{"from": "${__from}", "to": "${__to}"},
+	}})
+	if err != nil {
+		panic(err) // strings always can be
+	}
+	// Grafana puts values in the place of its variables, which have to stay as they are.
+	var u strings.Builder
+	u.WriteString("/explore?schemaVersion=1&panes=")
+	for rest := string(panes); rest != ""; {
+		text, variable, _ := strings.Cut(rest, "${")
+		u.WriteString(url.QueryEscape(text))
+		name, after, ok := strings.Cut(variable, "}")
+		if ok {
+			u.WriteString("${" + name + "}")
+		}
+		rest = after
+	}
+	return link{title, u.String()}
+}
+
+func (l link) build() cog.Builder[dashboard.DashboardLink] {
+	return dashboard.NewDashboardLinkBuilder(l.title).Type(dashboard.DashboardLinkTypeLink).Url(l.url).TargetBlank(true)
+}
+
+func (c chart) targets() (all []cog.Builder[variants.Dataquery]) {
 	for i, q := range c.queries {
-		t := target{
-			RefID: string(rune('A' + i)), Datasource: prometheus, Expr: q.expr, LegendFormat: q.legend,
-			Exemplar: q.exemplars, Instant: c.kind == "stat", Range: c.kind != "stat",
+		t := prometheus.NewDataqueryBuilder().RefId(refID(i)).Datasource(chosen()).Expr(q.expr).LegendFormat(q.legend).Exemplar(q.exemplars)
+		switch c.kind {
+		case "stat":
+			t.Instant()
+		case "table":
+			t.Instant().Format(prometheus.PromQueryFormatTable)
+		case "heatmap":
+			t.Range().Format(prometheus.PromQueryFormatHeatmap)
+		default:
+			t.Range()
 		}
-		if c.kind == "heatmap" {
-			t.Format = "heatmap"
-		}
-		p.Targets = append(p.Targets, t)
+		all = append(all, t)
+	}
+	return all
+}
+
+func refID(i int) string { return string(rune('A' + i)) }
+
+func (c chart) panel() cog.Builder[dashboard.Panel] {
+	var links []cog.Builder[dashboard.DashboardLink]
+	for _, l := range c.links {
+		links = append(links, l.build())
 	}
 	switch c.kind {
 	case "stat":
-		p.Options = map[string]any{
-			"colorMode": "none", "graphMode": "none", "textMode": "auto",
-			"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-		}
-	case "timeseries":
-		custom := map[string]any{"fillOpacity": 8, "lineWidth": 1, "showPoints": "never", "spanNulls": false}
-		if c.stacked {
-			custom["fillOpacity"], custom["stacking"] = 40, map[string]any{"mode": "normal", "group": "A"}
-		}
-		p.FieldConfig.Defaults.Custom = custom
-		p.Options = map[string]any{
-			"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true},
-			"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
-		}
+		return stat.NewPanelBuilder().Title(c.title).Description(c.description).Datasource(chosen()).Span(uint32(c.width)).Height(statHeight).
+			Unit(c.unit).Min(0).Targets(c.targets()).DataLinks(links).
+			ColorMode(common.BigValueColorModeNone).GraphMode(common.BigValueGraphModeNone).TextMode(common.BigValueTextModeAuto).
+			ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"}))
 	case "heatmap":
-		p.Options = map[string]any{
-			"calculate": false,
-			"color":     map[string]any{"mode": "scheme", "scheme": "Oranges", "steps": 64},
-			"exemplars": map[string]any{"color": "rgba(255,0,255,0.7)"},
-			"yAxis":     map[string]any{"unit": c.unit},
-			"tooltip":   map[string]any{"mode": "single", "yHistogram": true},
-			"legend":    map[string]any{"show": true},
+		return heatmap.NewPanelBuilder().Title(c.title).Description(c.description).Datasource(chosen()).Span(uint32(c.width)).Height(chartHeight).
+			Unit(c.unit).Min(0).Targets(c.targets()).DataLinks(links).
+			Calculate(false).ExemplarsColor("rgba(255,0,255,0.7)").ShowLegend().
+			Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Oranges").Steps(64)).
+			YAxis(heatmap.NewYAxisConfigBuilder().Unit(c.unit)).
+			Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true))
+	case "table":
+		return c.table()
+	default:
+		p := timeseries.NewPanelBuilder().Title(c.title).Description(c.description).Datasource(chosen()).Span(uint32(c.width)).Height(chartHeight).
+			Unit(c.unit).Min(0).Targets(c.targets()).DataLinks(links).
+			FillOpacity(8).LineWidth(1).ShowPoints(common.VisibilityModeNever).
+			Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true)).
+			Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
+		if c.stacked {
+			p.FillOpacity(40).Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal).Group("A"))
+		}
+		return p
+	}
+}
+
+// table shows one row for each combination of labels, the largest second value first.
+func (c chart) table() cog.Builder[dashboard.Panel] {
+	p := table.NewPanelBuilder().Title(c.title).Description(c.description).Datasource(chosen()).Span(uint32(c.width)).Height(chartHeight).
+		Unit(c.unit).Min(0).Targets(c.targets()).
+		SortBy([]cog.Builder[common.TableSortByFieldState]{common.NewTableSortByFieldStateBuilder().DisplayName(c.queries[1].legend).Desc(true)})
+	titles, places := map[string]string{}, map[string]int{}
+	for _, by := range c.by {
+		titles[by.label], places[by.label] = by.title, len(places)
+		var links []dashboard.DashboardLink
+		for _, l := range by.links {
+			built, err := l.build().Build()
+			if err != nil {
+				return p.RecordError(c.title, err)
+			}
+			links = append(links, built)
+		}
+		if links != nil {
+			p.OverrideByName(by.title, []dashboard.DynamicConfigValue{{Id: "links", Value: links}})
 		}
 	}
-	return p
+	for i, q := range c.queries {
+		value := "Value #" + refID(i)
+		if len(c.queries) == 1 {
+			value = "Value"
+		}
+		titles[value], places[value] = q.legend, len(places)
+		if q.unit != "" {
+			p.OverrideByName(q.legend, []dashboard.DynamicConfigValue{{Id: "unit", Value: q.unit}})
+		}
+	}
+	return p.
+		WithTransformation(dashboard.DataTransformerConfig{Id: "merge", Options: map[string]any{}}).
+		WithTransformation(dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{
+			"excludeByName": map[string]bool{"Time": true}, "indexByName": places, "renameByName": titles,
+		}})
 }
 
 // quantiles returns the queries of three quantiles of a histogram.
@@ -122,31 +206,56 @@ func quantiles(bucket, selector string) (all []query) {
 }
 
 // newDashboard returns a dashboard with the variables and links that all have.
-func newDashboard(uid, title, description string, groups []group, variables ...variable) dashboard {
-	d := dashboard{
-		UID: uid, Title: title, Description: description, Tags: []string{"taskspan"}, SchemaVersion: 39, Version: 1,
-		GraphTooltip: 1, Refresh: "30s", Timezone: "browser", Time: timeRange{From: "now-1h", To: "now"},
-		Links: []link{
-			{Title: "Taskspan", Type: "dashboards", Tags: []string{"taskspan"}, KeepTime: true, IncludeVars: true},
-			{Title: "Runbook", Type: "link", URL: "https://github.com/taskspan/taskspan/blob/main/docs/runbook.md", TargetBlank: true},
-		},
-		Panels: arrange(groups),
+func newDashboard(uid, title, description string, groups []group, variables ...cog.Builder[dashboard.VariableModel]) (dashboard.Dashboard, error) {
+	d := dashboard.NewDashboardBuilder(title).Uid(uid).Description(description).Tags([]string{"taskspan"}).Version(1).
+		Tooltip(dashboard.DashboardCursorSyncCrosshair).Refresh("30s").Timezone(common.TimeZoneBrowser).Time("now-1h", "now").
+		Link(dashboard.NewDashboardLinkBuilder("Taskspan").Type(dashboard.DashboardLinkTypeDashboards).Tags([]string{"taskspan"}).KeepTime(true).IncludeVars(true)).
+		Link(dashboard.NewDashboardLinkBuilder("Runbook").Type(dashboard.DashboardLinkTypeLink).TargetBlank(true).
+			Url("https://github.com/taskspan/taskspan/blob/main/docs/runbook.md")).
+		Annotation(dashboard.NewAnnotationQueryBuilder().Name("Alerts").Datasource(chosen()).Enable(true).IconColor("red").Step("60s").
+			Expr(`ALERTS{alertstate="firing", job=~"$job", alertname=~"Task.*|Database.*"}`).TitleFormat("{{alertname}}")).
+		WithVariable(dashboard.NewDatasourceVariableBuilder("datasource").Label("Data source").Type("prometheus"))
+	for _, v := range variables {
+		d.WithVariable(v)
 	}
-	d.Templating.List = append([]variable{
-		{Name: "datasource", Label: "Data source", Type: "datasource", Query: "prometheus", Refresh: 1},
-	}, variables...)
-	d.Annotations.List = []annotation{{
-		Name: "Alerts", Datasource: prometheus, Enable: true, IconColor: "red", Step: "60s",
-		Expr: `ALERTS{alertstate="firing", job=~"$job", alertname=~"Task.*|Database.*"}`, TitleFmt: "{{alertname}}",
-	}}
-	return d
+	// What links to traces go by: the program is called in another way there.
+	d.WithVariable(dashboard.NewDatasourceVariableBuilder("traces").Label("Traces").Type("jaeger")).
+		WithVariable(valueVariable("service", "Service", `target_info{job=~"$job", instance=~"$instance"}`, "service_name"))
+	id := uint32(0)
+	for _, g := range groups {
+		id++
+		d.WithRow(dashboard.NewRowBuilder(g.title).Id(id))
+		for _, c := range g.charts {
+			id++
+			d.WithPanel(numbered{c.panel(), id})
+		}
+	}
+	return d.Build()
 }
 
-// labelVariable is a variable whose values are those of a label.
-func labelVariable(name, label, metric, key string) variable {
+// numbered gives a panel an id.
+type numbered struct {
+	cog.Builder[dashboard.Panel]
+	id uint32
+}
+
+// Build implements cog.Builder.
+func (n numbered) Build() (dashboard.Panel, error) {
+	p, err := n.Builder.Build()
+	p.Id = &n.id
+	return p, err
+}
+
+// valueVariable is a variable whose values are those of a label, one of which is chosen.
+func valueVariable(name, label, metric, key string) *dashboard.QueryVariableBuilder {
 	q := "label_values(" + metric + ", " + key + ")"
-	return variable{
-		Name: name, Label: label, Type: "query", Query: q, Definition: q, Datasource: &prometheus, Refresh: 2, Sort: 1,
-		Multi: true, IncludeAll: true, AllValue: ".*", Current: current{Selected: true, Text: "All", Value: "$__all"},
-	}
+	return dashboard.NewQueryVariableBuilder(name).Label(label).Query(dashboard.StringOrMap{String: &q}).Definition(q).Datasource(chosen()).
+		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).Sort(dashboard.VariableSortAlphabeticalAsc)
+}
+
+// labelVariable is a variable whose values are those of a label, all of them at first.
+func labelVariable(name, label, metric, key string) cog.Builder[dashboard.VariableModel] {
+	text := func(s string) dashboard.StringOrArrayOfString { return dashboard.StringOrArrayOfString{String: &s} }
+	return valueVariable(name, label, metric, key).Multi(true).IncludeAll(true).AllValue(".*").
+		Current(dashboard.VariableOption{Selected: cog.ToPtr(true), Text: text("All"), Value: text("$__all")})
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -44,22 +46,97 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// shown is what the tests read of a dashboard.
+type shown struct {
+	UID, Title, Description string
+	Templating              struct {
+		List []struct {
+			Name, Type, AllValue string
+			Multi                bool
+			Refresh              int
+			Datasource           *struct{ UID string }
+		}
+	}
+	Panels []panel
+}
+
+type panel struct {
+	ID                       int
+	Type, Title, Description string
+	GridPos                  struct{ H, W, X, Y int }
+	Targets                  []struct {
+		RefID, Expr, LegendFormat, Format string
+		Exemplar, Range                   bool
+		Datasource                        struct{ UID string }
+	}
+	FieldConfig struct {
+		Defaults struct {
+			Unit  string
+			Links []shownLink
+		}
+		Overrides []struct {
+			Matcher    struct{ Options string }
+			Properties []struct {
+				ID    string
+				Value json.RawMessage
+			}
+		}
+	}
+	Transformations []struct {
+		ID      string
+		Options struct{ RenameByName map[string]string }
+	}
+}
+
+type shownLink struct{ Title, URL string }
+
+// links returns where a panel leads to, by series and by row.
+func (p panel) links(t *testing.T) []shownLink {
+	all := p.FieldConfig.Defaults.Links
+	for _, o := range p.FieldConfig.Overrides {
+		for _, property := range o.Properties {
+			if property.ID == "links" {
+				var links []shownLink
+				check(t, json.Unmarshal(property.Value, &links))
+				all = append(all, links...)
+			}
+		}
+	}
+	return all
+}
+
+// boards returns the dashboards.
+func boards(t *testing.T) (all []shown) {
+	t.Helper()
+	made, err := files()
+	check(t, err)
+	for _, name := range []string{"taskspan-tasks.json", "taskspan-databases.json"} {
+		var d shown
+		check(t, json.Unmarshal(made[name], &d))
+		all = append(all, d)
+	}
+	return all
+}
+
 // lint returns what is wrong with a dashboard.
-func lint(d dashboard) (wrong []string) {
+func lint(t *testing.T, d shown) (wrong []string) {
 	complain := func(p panel, what string) { wrong = append(wrong, d.Title+": "+p.Title+": "+what) }
 	if d.UID == "" || d.Title == "" || d.Description == "" || len(d.Templating.List) == 0 || d.Templating.List[0].Type != "datasource" {
 		wrong = append(wrong, d.Title+": needs an uid, a title, a description, and first a variable for the data source")
 	}
-	variables := []string{"__rate_interval", "datasource"}
+	variables := []string{"__rate_interval", "__range", "__from", "__to", "__field", "__data"}
 	for _, v := range d.Templating.List {
 		variables = append(variables, v.Name)
-		if v.Type == "query" && (v.Datasource == nil || v.Datasource.UID != "${datasource}" || v.AllValue != ".*" || v.Refresh != 2) {
+		if v.Type == "query" && v.Multi != (v.Name != "service") {
+			wrong = append(wrong, d.Title+": variable "+v.Name+" is of one value, or of many")
+		}
+		if v.Type == "query" && (v.Datasource == nil || v.Datasource.UID != "${datasource}" || (v.AllValue == ".*") != v.Multi || v.Refresh != 2) {
 			wrong = append(wrong, d.Title+": variable "+v.Name+" is not as all are")
 		}
 	}
 	used := map[string]bool{"datasource": true}
 	ids, titles := map[int]bool{}, map[string]bool{}
-	var places []gridPos
+	var places []struct{ H, W, X, Y int }
 	for _, p := range d.Panels {
 		if ids[p.ID] || titles[p.Type+p.Title] && p.Type != "row" {
 			complain(p, "its id or its title is not unique")
@@ -78,8 +155,29 @@ func lint(d dashboard) (wrong []string) {
 		if p.Type == "row" {
 			continue
 		}
-		if p.Title == "" || p.Description == "" || p.FieldConfig == nil || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
+		if p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
 			complain(p, "it needs a title, a description, a unit and a query")
+		}
+		for _, l := range p.links(t) {
+			u, err := url.Parse(l.URL)
+			check(t, err)
+			if panes := u.Query().Get("panes"); l.Title == "" || u.Path != "/explore" || !json.Valid([]byte(panes)) || !strings.Contains(panes, `"datasource":"${traces}"`) {
+				complain(p, "a link does not lead to traces")
+			}
+			for _, v := range regexp.MustCompile(`\$\{(\w+)`).FindAllStringSubmatch(l.URL, -1) {
+				used[v[1]] = true
+				if !slices.Contains(variables, v[1]) {
+					complain(p, "there is no variable "+v[1])
+				}
+			}
+		}
+		if p.Type == "table" {
+			columns := slices.Collect(maps.Values(p.Transformations[1].Options.RenameByName))
+			for _, o := range p.FieldConfig.Overrides {
+				if !slices.Contains(columns, o.Matcher.Options) {
+					complain(p, "there is no column "+o.Matcher.Options)
+				}
+			}
 		}
 		for _, q := range p.Targets {
 			if q.LegendFormat == "" || q.Datasource.UID != "${datasource}" {
@@ -113,25 +211,30 @@ func lint(d dashboard) (wrong []string) {
 }
 
 func TestLint(t *testing.T) {
-	for _, d := range []dashboard{tasks(), databases()} {
-		for _, w := range lint(d) {
+	for _, d := range boards(t) {
+		for _, w := range lint(t, d) {
 			t.Error(w)
 		}
 	}
-	for name, spoil := range map[string]func(*dashboard){
-		"data source":  func(d *dashboard) { d.Templating.List = d.Templating.List[1:] },
-		"same id":      func(d *dashboard) { d.Panels[2].ID = d.Panels[1].ID },
-		"overlap":      func(d *dashboard) { d.Panels[2].GridPos = d.Panels[1].GridPos },
-		"outside":      func(d *dashboard) { d.Panels[1].GridPos.X = 23 },
-		"no unit":      func(d *dashboard) { d.Panels[1].FieldConfig.Defaults.Unit = "" },
-		"no words":     func(d *dashboard) { d.Panels[1].Description = "" },
-		"no legend":    func(d *dashboard) { d.Panels[1].Targets[0].LegendFormat = "" },
-		"no selector":  func(d *dashboard) { d.Panels[1].Targets[0].Expr = "sum(worker_task_active{})" },
-		"no variable":  func(d *dashboard) { d.Panels[1].Targets[0].Expr += " + $nothing" },
-		"fixed window": func(d *dashboard) { d.Panels[6].Targets[0].Expr = "rate(x[5m])" },
+	for name, spoil := range map[string]func(*shown){
+		"data source": func(d *shown) { d.Templating.List = d.Templating.List[1:] },
+		"same id":     func(d *shown) { d.Panels[2].ID = d.Panels[1].ID },
+		"overlap":     func(d *shown) { d.Panels[2].GridPos = d.Panels[1].GridPos },
+		"outside":     func(d *shown) { d.Panels[1].GridPos.X = 23 },
+		"no unit":     func(d *shown) { d.Panels[1].FieldConfig.Defaults.Unit = "" },
+		"no words":    func(d *shown) { d.Panels[1].Description = "" },
+		"no legend":   func(d *shown) { d.Panels[1].Targets[0].LegendFormat = "" },
+		"no selector": func(d *shown) { d.Panels[1].Targets[0].Expr = "sum(worker_task_active{})" },
+		"no variable": func(d *shown) { d.Panels[1].Targets[0].Expr += " + $nothing" },
+		"wrong link":  func(d *shown) { d.Panels[6].FieldConfig.Defaults.Links = []shownLink{{"Nothing", "/explore"}} },
+		"no such link": func(d *shown) {
+			l := &d.Panels[7].FieldConfig.Defaults.Links[0]
+			l.URL = strings.ReplaceAll(l.URL, "${service}", "${services}")
+		},
+		"fixed window": func(d *shown) { d.Panels[6].Targets[0].Expr = "rate(x[5m])" },
 	} {
-		d := tasks()
-		if spoil(&d); len(lint(d)) == 0 {
+		d := boards(t)[0]
+		if spoil(&d); len(lint(t, d)) == 0 {
 			t.Errorf("%s: nobody notices", name)
 		}
 	}
@@ -176,7 +279,7 @@ func TestAlerts(t *testing.T) {
 			}
 		}
 	}
-	titles := panelTitles()
+	titles := panelTitles(t)
 	alerts := 0
 	for _, g := range readRules(t).Groups {
 		for _, r := range g.Rules {
@@ -217,9 +320,9 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-func panelTitles() map[string]bool {
+func panelTitles(t *testing.T) map[string]bool {
 	titles := map[string]bool{}
-	for _, d := range []dashboard{tasks(), databases()} {
+	for _, d := range boards(t) {
 		for _, p := range d.Panels {
 			if p.Type != "row" {
 				titles[p.Title] = true
@@ -233,7 +336,7 @@ func panelTitles() map[string]bool {
 func TestNames(t *testing.T) {
 	page := read(t, "../../../docs/telemetry.md")
 	var expressions []string
-	for _, d := range []dashboard{tasks(), databases()} {
+	for _, d := range boards(t) {
 		for _, p := range d.Panels {
 			for _, q := range p.Targets {
 				expressions = append(expressions, q.Expr)
@@ -265,16 +368,6 @@ func TestNames(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `[a-z_.]+` \\| `([a-z_]+)` \\| (?:histogram|updowncounter|counter|gauge) \\|").FindAllStringSubmatch(page, -1) {
 		if !asked[row[1]] {
 			t.Errorf("no panel and no rule asks for %s", row[1])
-		}
-	}
-}
-
-func TestJSON(t *testing.T) {
-	all, err := files()
-	check(t, err)
-	for name, text := range all {
-		if !json.Valid(text) {
-			t.Errorf("%s is no JSON", name)
 		}
 	}
 }

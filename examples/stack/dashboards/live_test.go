@@ -65,7 +65,7 @@ scrape_configs:
 
 	p := &server{url: "http://" + listen}
 	empty := make(map[string]string) // by panel and query, the expression
-	for _, d := range []dashboard{tasks(), databases()} {
+	for _, d := range boards(t) {
 		for _, pan := range d.Panels {
 			for _, q := range pan.Targets {
 				empty[d.Title+": "+pan.Title+" "+q.RefID] = expand(q.Expr)
@@ -132,7 +132,7 @@ func expand(expr string) string {
 	for _, name := range []string{"job", "instance", "task", "system", "namespace", "statement", "pool"} {
 		expr = strings.ReplaceAll(expr, `"$`+name+`"`, `".*"`)
 	}
-	return strings.ReplaceAll(expr, "$__rate_interval", "10s")
+	return strings.NewReplacer("$__rate_interval", "10s", "$__range", "1m").Replace(expr)
 }
 
 // address returns an address of this machine that is free.

@@ -10,12 +10,18 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 // files returns the dashboards, by the names of their files.
 func files() (map[string][]byte, error) {
 	all := make(map[string][]byte)
-	for _, d := range []dashboard{tasks(), databases()} {
+	for _, made := range []func() (dashboard.Dashboard, error){tasks, databases} {
+		d, err := made()
+		if err != nil {
+			return nil, err
+		}
 		var b bytes.Buffer
 		e := json.NewEncoder(&b)
 		e.SetEscapeHTML(false)
@@ -23,7 +29,7 @@ func files() (map[string][]byte, error) {
 		if err := e.Encode(d); err != nil {
 			return nil, err
 		}
-		all[d.UID+".json"] = b.Bytes()
+		all[*d.Uid+".json"] = b.Bytes()
 	}
 	return all, nil
 }
