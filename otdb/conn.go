@@ -36,6 +36,8 @@ type conn struct {
 	place   ledger.Place  // of an operation that is one call
 	waited  time.Duration // for this connection, by a caller who has had no operation yet
 	looked  bool          // whether its pool has a limit
+	resets  bool          // raw resets its session for each caller
+	settled bool          // what its caller waited for is claimed, and the next one resets the session
 	spare   *query        // for the next query
 }
 
@@ -68,6 +70,7 @@ func newConn(db *database, lc driver.Conn) driver.Conn {
 	c.execer, _ = c.raw.(driver.Execer)   //nolint:staticcheck // see conn
 	c.queryer, _ = c.raw.(driver.Queryer) //nolint:staticcheck // see conn
 	c.checker, _ = c.raw.(driver.NamedValueChecker)
+	_, c.resets = c.raw.(driver.SessionResetter)
 	c.cachesByText = cachesByText(c.raw)
 	return c.shaped()
 }
@@ -123,7 +126,7 @@ func (c *conn) Ping(ctx context.Context) (err error) {
 func (c *conn) resetSession(ctx context.Context) (err error) {
 	c.abandonSkipped()
 	c.loseTx()
-	c.waited = 0
+	c.waited, c.settled = 0, false
 	c.claimWait(ctx)
 	if c.db.cfg.operations&OperationResetSession == 0 {
 		return rememberIn(ctx, c.raw.(driver.SessionResetter).ResetSession(ctx))
@@ -282,7 +285,7 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 	} else {
 		res, err = c.execer.Exec(text, values)
 	}
-	return rememberingResult(op.ledger, res), err
+	return c.db.remembering(op.ledger, res), err
 }
 
 // queryContext is QueryContext where raw has that or its legacy form.

@@ -3,6 +3,7 @@ package otdb
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -47,6 +48,8 @@ type database struct {
 	lifecycle                        map[string]*operationKind
 	prepare, begin, commit, rollback *operationKind
 	beginText                        ledger.Text
+
+	result atomic.Pointer[resultType] // the last that a driver returned
 
 	pools    waitedPools  // those that were opened here
 	observed *waitedPools // otherwise, those of the same driver that were given to ObservePool

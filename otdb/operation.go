@@ -84,8 +84,11 @@ func (o *operation) begin(ctx context.Context, k *operationKind, args []driver.N
 	if o.times == nil {
 		o.began = k.db.now()
 	}
-	if o.wait.conn != nil {
+	if o.wait.look {
 		o.lookForLimits()
+	}
+	if o.wait.took >= waitThreshold {
+		o.showWait()
 	}
 	if o.ledger != nil || o.tx != nil {
 		o.enter()

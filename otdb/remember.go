@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"io"
 	"reflect"
-	"sync"
 
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
@@ -46,30 +45,41 @@ func (r *result) RowsAffected() (int64, error) {
 	return n, remember(r.ledger, err)
 }
 
-// rememberingResult returns res with methods whose errors are remembered. It is res
-// itself if it cannot fail with a value, or if somebody can tell the difference: a
-// program that calls the driver by itself may look for a type, or for other methods.
-func rememberingResult(l *ledger.Ledger, res driver.Result) driver.Result {
+// resultType is what is known of a type of results.
+type resultType struct {
+	reflect.Type
+	wraps bool
+}
+
+// remembering returns res with methods whose errors are remembered. It is res itself if
+// it cannot fail with a value, or if somebody can tell the difference: a program that
+// calls the driver by itself may look for a type, or for other methods.
+func (db *database) remembering(l *ledger.Ledger, res driver.Result) driver.Result {
 	switch res.(type) {
 	case nil, driver.RowsAffected:
 		return res
 	}
-	t := reflect.TypeOf(res)
-	wrap, known := wrapsResult.Load(t)
-	if !known {
-		base := t
-		if t.Kind() == reflect.Pointer {
-			base = t.Elem()
-		}
-		name := base.Name()
-		wrap = res != driver.ResultNoRows && t.NumMethod() == reflect.TypeFor[driver.Result]().NumMethod() &&
-			name != "" && (name[0] < 'A' || name[0] > 'Z')
-		wrapsResult.Store(t, wrap)
+	if res == driver.ResultNoRows {
+		return res
 	}
-	if !wrap.(bool) {
+	// A driver has one type of results, or hardly more.
+	known, t := db.result.Load(), reflect.TypeOf(res)
+	if known == nil || known.Type != t {
+		known = &resultType{t, !exported(t) && t.NumMethod() == reflect.TypeFor[driver.Result]().NumMethod()}
+		db.result.Store(known)
+	}
+	if !known.wraps {
 		return res
 	}
 	return &result{res, l}
 }
 
-var wrapsResult sync.Map // reflect.Type → bool
+// exported reports whether others than the driver may name the type. They may compare
+// what has no name as well.
+func exported(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := t.Name()
+	return name == "" || name[0] >= 'A' && name[0] <= 'Z'
+}

@@ -134,7 +134,7 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res d
 	} else {
 		res, err = s.raw.Exec(values) //nolint:staticcheck // see above
 	}
-	return rememberingResult(op.ledger, res), err
+	return s.conn.db.remembering(op.ledger, res), err
 }
 
 // QueryContext implements driver.StmtQueryContext.

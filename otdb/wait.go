@@ -128,13 +128,14 @@ func (db *database) waited() []*waitedPool {
 
 // wait is what an operation knows of how long its caller waited for its connection.
 type wait struct {
-	conn *conn         // nil if the caller had it before
+	conn *conn         // nil if there is nothing to claim
 	took time.Duration // until now
+	look bool          // a pool has no limit, as far as is known
 }
 
 // wait returns that of an operation of c.
 func (c *conn) wait() wait {
-	if c.tx != nil {
+	if c.tx != nil || c.settled && c.waited == 0 {
 		return wait{}
 	}
 	return wait{conn: c}
@@ -148,22 +149,30 @@ func (o *operation) claimWait() {
 	for _, p := range c.db.waited() {
 		if p.limited.Load() {
 			o.wait.took += p.claim(o.ledger)
+		} else {
+			o.wait.look = true
 		}
 	}
+	c.settled = c.resets && !o.wait.look
 }
 
 // lookForLimits claims from pools that turn out to have a limit, now that it is known
-// what time it is, and puts the wait on the span.
+// what time it is.
 func (o *operation) lookForLimits() {
 	c := o.wait.conn
 	fresh := !c.looked
 	c.looked = true
+	at := o.beganAt().UnixNano()
 	for _, p := range c.db.waited() {
-		if !p.limited.Load() && p.look(o.beganAt().UnixNano(), fresh) {
+		if !p.limited.Load() && p.look(at, fresh) {
 			o.wait.took += p.claim(o.ledger)
 		}
 	}
-	if o.recording && o.wait.took >= waitThreshold {
+}
+
+// showWait puts the wait on the span.
+func (o *operation) showWait() {
+	if o.recording {
 		guarded("the span", func() { o.span.SetAttributes(connectionWaitKey.Float64(o.wait.took.Seconds())) })
 	}
 }

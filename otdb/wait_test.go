@@ -111,7 +111,9 @@ func BenchmarkWait(b *testing.B) {
 			op := operation{times: atOnce{}, started: time.Now(), account: account{ledger: ledger.New(nil, "task"), wait: wait{conn: c}}}
 			for b.Loop() {
 				op.claimWait()
-				op.lookForLimits()
+				if op.wait.look {
+					op.lookForLimits()
+				}
 			}
 		})
 	}
