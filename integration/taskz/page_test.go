@@ -82,6 +82,9 @@ func TestPage(t *testing.T) {
 	}
 	register := b.row("customers.register")
 	b.has(register[7], "failure", "ago", "duplicate key")
+	if register[3] != "1 + 2 retries" {
+		t.Errorf("customers.register failed %q, want once after two retries", register[3])
+	}
 	if strings.ReplaceAll(register[1], " ", "") != "!!×" || register[2] != "3" {
 		t.Errorf("customers.register = %q, want two retries and a failure", register)
 	}
@@ -119,6 +122,10 @@ func TestPage(t *testing.T) {
 	if says := b.says("main")[0]; strings.Contains(says, "customer 7") {
 		t.Errorf("the page has the customer: %q", says)
 	}
+	b.has(b.says(".box.bad b")[0], "error 2067")
+	if legend := b.says(".legend")[0]; legend != "one statement" {
+		t.Errorf("the legend explains what is not there: %q", legend)
+	}
 	b.shoot("failure")
 
 	// Statements.
@@ -149,6 +156,7 @@ func TestPage(t *testing.T) {
 	if bars := b.says(".fall .name"); !slices.Equal(bars, []string{"transaction SELECT orders", "rows SELECT orders"}) {
 		t.Errorf("what is open: %q", bars)
 	}
+	b.has(b.says(".legend")[0], "open, or running")
 	b.shoot("stuck")
 	stop()
 	stopped = true

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -77,13 +79,31 @@ func (v *runView) Name() string {
 
 // Attempts says which attempt a run is.
 func (v *runView) Attempts() string {
-	switch {
-	case v.MaxAttempts > 0:
-		return fmt.Sprintf("attempt %d of %d", v.Attempt, v.MaxAttempts)
-	case v.Attempt > 0:
-		return fmt.Sprintf("attempt %d", v.Attempt)
+	if n := v.Nth(); n != "" {
+		return "attempt " + n
 	}
 	return ""
+}
+
+// Nth is the number of the attempt, and of how many.
+func (v *runView) Nth() string {
+	switch {
+	case v.MaxAttempts > 0:
+		return fmt.Sprintf("%d of %d", v.Attempt, v.MaxAttempts)
+	case v.Attempt > 0:
+		return strconv.Itoa(v.Attempt)
+	}
+	return ""
+}
+
+// Folds reports whether a bar stands for several statements.
+func (v *runView) Folds() bool {
+	return slices.ContainsFunc(v.Bars, func(b barView) bool { return b.Count > 1 })
+}
+
+// Opens reports whether a bar stands for something that is open.
+func (v *runView) Opens() bool {
+	return slices.ContainsFunc(v.Bars, func(b barView) bool { return b.Open })
 }
 
 // Live says that a run has not ended.

@@ -121,7 +121,7 @@ func (v *runView) writeText(b *bytes.Buffer) {
 	}
 	line("run", fmt.Sprintf("%d %s", v.Run, v.Name()))
 	line("result", v.Result+", "+v.Duration.String())
-	line("attempt", v.Attempts())
+	line("attempt", v.Nth())
 	line("how far", v.far())
 	if v.Live() {
 		line("doing now", v.Doing().String())

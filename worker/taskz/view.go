@@ -156,6 +156,7 @@ type taskView struct {
 	Trouble  *troubleView     `json:"trouble,omitempty"`
 	lastRun  uint64
 	Failures int64 `json:"-"`
+	Retries  int64 `json:"-"`
 }
 
 type dotView struct {
@@ -468,8 +469,11 @@ func (n *name) view(m *moment) taskView {
 	for result, count := range n.results {
 		v.Results[string(result)] = count
 		v.Count += count
-		if result != worker.ResultSuccess && result != worker.ResultSkip {
+		switch result {
+		case worker.ResultFailure, worker.ResultTimeout, worker.ResultPanic:
 			v.Failures += count
+		case worker.ResultRetry:
+			v.Retries += count
 		}
 	}
 	if n.total > 0 {
