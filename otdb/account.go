@@ -54,6 +54,9 @@ func (o *operation) enterLedger(out *outcome, folds bool) (folded bool) {
 		Duration: out.inDriver(),
 		Length:   out.length,
 	}
+	if o.st != nil {
+		e.Batch = o.st.batch
+	}
 	if folds {
 		e.Kind, e.Start = o.folded, o.began
 	}

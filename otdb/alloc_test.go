@@ -136,3 +136,51 @@ func TestAllocations(t *testing.T) {
 		})
 	}
 }
+
+// TestTracerAllocations guards the same budget for clients without database/sql.
+func TestTracerAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates too")
+	}
+	for _, tt := range []struct {
+		name   string
+		call   otdb.Call
+		budget float64
+		task   bool
+		folded bool
+	}{
+		{"statement", otdb.Call{Query: allocQuery, Server: "db.example.com"}, 2, false, false},
+		{"statement with arguments", otdb.Call{Query: allocQuery, Args: []any{1}, Session: new(int)}, 2, false, false},
+		{"statement in a task", otdb.Call{Query: allocQuery, Args: []any{1}, Session: new(int)}, 2, true, false},
+		{"statement, folded", otdb.Call{Query: allocQuery, Args: []any{1}}, 1, false, true}, // the span
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tracers := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.AlwaysSample()))
+			meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
+			tracer := must(otdb.NewTracer("other_sql", otdb.WithTracerProvider(tracers), otdb.WithMeterProvider(meters)))
+			ctx := t.Context()
+			if tt.task {
+				ctx = ledger.NewContext(ctx, ledger.New(nil, "task"))
+			}
+			run := func() {
+				_, span := tracer.Start(ctx, tt.call)
+				span.End(1, nil)
+			}
+			minimum := floor(tracers, meters)
+			if tt.folded {
+				var l ledger.Ledger
+				l.Init(nil, ledger.Config{Limits: &ledger.Limits{OperationSpans: 1}})
+				ctx = l.Bind(ctx)
+				run()
+				run() // which makes the fold
+				minimum = func(context.Context) {}
+			}
+			least := testing.AllocsPerRun(200, func() { minimum(ctx) })
+			all := testing.AllocsPerRun(200, run)
+			t.Logf("floor %v, traced %v", least, all)
+			if all > least+tt.budget {
+				t.Errorf("%v allocations beyond the floor's %v, want %v at most", all-least, least, tt.budget)
+			}
+		})
+	}
+}

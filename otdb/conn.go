@@ -182,7 +182,7 @@ func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.
 	if err != nil {
 		return nil, err
 	}
-	t = &tx{raw: raw, conn: c, ctx: ctx}
+	t = &tx{transaction: transaction{db: c.db, ctx: ctx}, raw: raw, conn: c}
 	c.tx = t
 	return t, nil
 }

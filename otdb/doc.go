@@ -8,6 +8,9 @@
 // bare one does. For libraries that take the name of a driver there is
 // [Register]; [WrapDriver] and [WrapConnector] are for everything else.
 //
+// A client that does not pass through database/sql at all, such as pgx by itself, is
+// traced by a [Tracer]. Package otpgx, a module of its own, is that for pgx.
+//
 // # Spans
 //
 // One logical statement is one span of kind CLIENT, from the call until its rows

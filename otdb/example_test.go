@@ -234,6 +234,58 @@ func ExampleWithSpanFilter() {
 	// span: CREATE TABLE users
 }
 
+// cluster is a client of a database in the manner of Cassandra's, which does not pass
+// through database/sql.
+type cluster struct {
+	tracer *otdb.Tracer
+	rows   map[string]string
+}
+
+// execute runs a statement of CQL.
+func (c *cluster) execute(ctx context.Context, query string, args ...any) (rows []string, err error) {
+	_, span := c.tracer.Start(ctx, otdb.Call{Query: query, Args: args, Server: "cassandra.example.com", Namespace: "shop"})
+	defer func() { span.End(int64(len(rows)), err) }()
+	switch {
+	case len(args) == 2:
+		c.rows[args[0].(string)] = args[1].(string)
+	case c.rows[args[0].(string)] == "":
+		return nil, fmt.Errorf("no email of %q", args[0])
+	default:
+		rows = append(rows, c.rows[args[0].(string)])
+	}
+	return rows, nil
+}
+
+// A client that does not pass through database/sql has its operations traced by a Tracer. Of
+// errors that package errs does not know, their type is exported.
+func ExampleNewTracer() {
+	tracer, err := otdb.NewTracer("cassandra",
+		otdb.WithTracerProvider(provider("db.system.name", "db.namespace", "server.address", "db.query.text")))
+	if err != nil {
+		log.Fatal(err)
+	}
+	shop := &cluster{tracer, make(map[string]string)}
+	ctx := context.Background()
+	if _, err := shop.execute(ctx, "INSERT INTO users (name, email) VALUES (?, ?)", "ada", "ada@example.com"); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := shop.execute(ctx, "SELECT email FROM users WHERE name = ?", "eve"); err == nil {
+		log.Fatal("there is no such user")
+	}
+	// Output:
+	// span: INSERT users
+	//   db.system.name = cassandra
+	//   db.namespace = shop
+	//   server.address = cassandra.example.com
+	//   db.query.text = INSERT INTO users (name, email) VALUES (?, ?)
+	// span: SELECT users
+	//   db.system.name = cassandra
+	//   db.namespace = shop
+	//   server.address = cassandra.example.com
+	//   db.query.text = SELECT email FROM users WHERE name = ?
+	//   error: other (*errors.errorString)
+}
+
 // connectorTo returns a connector of the driver that is registered as sqlite3.
 func connectorTo(dsn string) driver.Connector { return connector(dsn) }
 

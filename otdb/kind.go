@@ -49,6 +49,22 @@ func (db *database) lifecycleKind(o Operation) *operationKind {
 	return k
 }
 
+// lifecycleOf returns the kind of a lifecycle operation, nil if it is not traced.
+func (db *database) lifecycleOf(o Operation) *operationKind {
+	switch o {
+	case OperationBegin:
+		return db.begin
+	case OperationCommit:
+		return db.commit
+	case OperationRollback:
+		return db.rollback
+	case OperationPrepare:
+		return db.prepare
+	default:
+		return db.lifecycle[o.String()]
+	}
+}
+
 func (db *database) summaryKind(summary string) *operationKind {
 	k := &operationKind{
 		db:     db,

@@ -45,12 +45,18 @@ func cutName(name string) string {
 	return name
 }
 
+// nameOf returns the name that ctx has for its statements.
+func nameOf(ctx context.Context) (name string, ok bool) {
+	if !named.Load() {
+		return "", false
+	}
+	name, ok = ctx.Value(nameKey{}).(string)
+	return name, ok
+}
+
 // named returns the statement by the name that ctx has for it.
 func (st *statement) named(ctx context.Context) *statement {
-	if !named.Load() {
-		return st
-	}
-	name, ok := ctx.Value(nameKey{}).(string)
+	name, ok := nameOf(ctx)
 	if !ok || name == st.info.Summary {
 		return st
 	}

@@ -50,7 +50,22 @@ func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 // claimed. The returned function ends both; it is never nil and may be called more
 // than once.
 func (d *database) observePool(db *sql.DB, cfg *config, pools *waitedPools) (unregister func() error, err error) {
-	name := poolNames.take(d.poolName(cfg))
+	name, stop, err := d.observeStats(cfg, db.Stats)
+	if err != nil {
+		return stop, err
+	}
+	remove := pools.add(newWaitedPool(name, db))
+	return func() error {
+		remove()
+		return stop()
+	}, nil
+}
+
+// observeStats registers the metrics of a pool that has those statistics, and returns the
+// name that it has there. The returned function unregisters them; it is never nil and may
+// be called more than once.
+func (d *database) observeStats(cfg *config, stats func() sql.DBStats) (name string, unregister func() error, err error) {
+	name = poolNames.take(d.poolName(cfg))
 	base := append(targetAttributes(d.target), semconv.DBClientConnectionPoolName(name))
 	base = instrument.Valid(append(base, cfg.attributes...))
 	with := func(kv ...attribute.KeyValue) metric.MeasurementOption {
@@ -81,7 +96,7 @@ func (d *database) observePool(db *sql.DB, cfg *config, pools *waitedPools) (unr
 			return nil, err
 		}
 		return m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-			s := db.Stats()
+			s := stats()
 			o.ObserveInt64(count, int64(s.Idle), idle)
 			o.ObserveInt64(count, int64(s.InUse), used)
 			if s.MaxOpenConnections > 0 {
@@ -97,11 +112,9 @@ func (d *database) observePool(db *sql.DB, cfg *config, pools *waitedPools) (unr
 	})
 	if err != nil {
 		poolNames.give(name)
-		return func() error { return nil }, err
+		return "", func() error { return nil }, err
 	}
-	remove := pools.add(newWaitedPool(name, db))
-	return sync.OnceValue(func() error {
-		remove()
+	return name, sync.OnceValue(func() error {
 		poolNames.give(name)
 		return observation.Stop()
 	}), nil

@@ -23,7 +23,8 @@ type statement struct {
 	query     string
 	result    sqltext.Result
 	text      ledger.Text
-	commentAt int // where a comment goes in the text, -1 if there must be none
+	batch     []*ledger.Text // of the statements, if this is the text of a batch
+	commentAt int            // where a comment goes in the text, -1 if there must be none
 
 	*operationKind
 	sanitized     []trace.SpanStartOption // for calls without arguments

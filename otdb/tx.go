@@ -28,36 +28,49 @@ const txOutcomeKey = attribute.Key("otdb.transaction.outcome")
 // transactionBuckets are those of the durations of tasks.
 var transactionBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600}
 
-// tx is a transaction. Its commit and rollback are operations in the context
-// that the transaction was begun with.
+// tx is a transaction of database/sql. Its commit and rollback are operations in the
+// context that the transaction was begun with.
 type tx struct {
+	transaction
 	raw  driver.Tx
 	conn *conn
-	ctx  context.Context
+}
+
+var _ driver.Tx = (*tx)(nil)
+
+// transaction is what is known of a transaction, whoever runs it.
+type transaction struct {
+	db  *database
+	ctx context.Context // that it was begun with
 
 	account ledger.Transaction
 	began   time.Time
 	ending  atomic.Bool // somebody commits it or rolls it back
 }
 
-var (
-	_ driver.Tx     = (*tx)(nil)
-	_ ledger.Leaker = (*tx)(nil)
-)
+var _ ledger.Leaker = (*transaction)(nil)
 
 // tracked returns what the ledger knows of the transaction, or nil if there is none
 // or if it was begun outside of tasks.
-func (t *tx) tracked() *ledger.Transaction {
+func (t *transaction) tracked() *ledger.Transaction {
 	if t == nil || !t.account.Open() {
 		return nil
 	}
 	return &t.account
 }
 
+// tracked is that of the transaction, which may be nil.
+func (t *tx) tracked() *ledger.Transaction {
+	if t == nil {
+		return nil
+	}
+	return t.transaction.tracked()
+}
+
 // begin enters the transaction into the ledger of its task. op is its BEGIN or, if
 // there is no such operation, not begun, and began is when that was called.
-func (t *tx) begin(op *operation, out *outcome, began time.Time) {
-	db := t.conn.db
+func (t *transaction) begin(op *operation, out *outcome, began time.Time) {
+	db := t.db
 	if op.operationKind == nil {
 		t.began = began
 		ledger.FromContext(t.ctx).BeginTransaction(&t.account, &db.beginText, began, db.time(), t)
@@ -89,13 +102,19 @@ func (t *tx) end(k *operationKind, success txOutcome, f func() error) (err error
 		if !first {
 			return
 		}
-		if op.operationKind == nil {
-			t.ended(t.ctx, t.conn.db.time(), out.transaction(success))
-		} else {
-			t.ended(op.ctx, op.beganAt().Add(out.length), out.transaction(success))
-		}
+		t.endedBy(&op, &out, success)
 	}()
 	return f()
+}
+
+// endedBy takes the transaction off the ledger that op, or a call that is no operation,
+// has ended so. Its success has that outcome.
+func (t *transaction) endedBy(op *operation, out *outcome, success txOutcome) {
+	if op.operationKind == nil {
+		t.ended(t.ctx, t.db.time(), out.transaction(success))
+	} else {
+		t.ended(op.ctx, op.beganAt().Add(out.length), out.transaction(success))
+	}
 }
 
 // transaction returns the outcome of a transaction that a call has ended so.
@@ -112,9 +131,9 @@ func (out *outcome) transaction(success txOutcome) txOutcome {
 
 // ended takes the transaction, which ended at that time, off the ledger, and records
 // its duration.
-func (t *tx) ended(ctx context.Context, at time.Time, o txOutcome) {
+func (t *transaction) ended(ctx context.Context, at time.Time, o txOutcome) {
 	t.account.End(at)
-	db := t.conn.db
+	db := t.db
 	guarded("the meter", func() { db.transaction.Record(ctx, max(0, at.Sub(t.began)).Seconds(), db.transactions[o]...) })
 }
 
@@ -123,13 +142,20 @@ func (t *tx) ended(ctx context.Context, at time.Time, o txOutcome) {
 func (c *conn) loseTx() {
 	t := c.tx
 	c.tx = nil
-	if t != nil && !t.ending.Swap(true) {
-		t.ended(t.ctx, c.db.time(), txLost)
+	if t != nil {
+		t.endNow(txLost)
+	}
+}
+
+// endNow ends a transaction that no operation is known to end, unless one has ended it.
+func (t *transaction) endNow(o txOutcome) {
+	if !t.ending.Swap(true) {
+		t.ended(t.ctx, t.db.time(), o)
 	}
 }
 
 // EndLeaked implements ledger.Leaker. A transaction whose context is done is rolled
 // back by database/sql.
-func (t *tx) EndLeaked() (rows int64, leaked bool) {
+func (t *transaction) EndLeaked() (rows int64, leaked bool) {
 	return 0, !t.ending.Load() && !isDone(t.ctx.Done())
 }

@@ -56,6 +56,9 @@ type Text struct {
 type Entry struct {
 	// Text is what ran. Nil stands for an operation that is no statement.
 	Text *Text
+	// Batch has the texts of the statements of a batch, of which Text is the whole. The
+	// time is the batch's alone.
+	Batch []*Text
 	// Failed says whether the operation ended in an error.
 	Failed bool
 	// Rows is the number of rows the consumer read.
@@ -256,7 +259,11 @@ func (l *Ledger) recordLocked(e *Entry, judged bool) bool {
 	if e.Text == nil || !e.Text.Statement {
 		return false
 	}
-	l.totals.Statements++
+	if len(e.Batch) == 0 {
+		l.totals.Statements++
+	} else {
+		l.batch(e.Batch)
+	}
 	s := l.statement(e.Text)
 	if s != nil {
 		limit := l.config.Limits.SlowStatements

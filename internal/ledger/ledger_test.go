@@ -731,3 +731,32 @@ func BenchmarkExecInTransaction(b *testing.B) {
 		l.End(&p, e)
 	}
 }
+
+// The statements of a batch count, as no repetition of each other. Its time is its own.
+func TestBatches(t *testing.T) {
+	outer := New(nil, "outer")
+	inner := New(outer, "inner")
+	insert, remove := text("INSERT batched"), text("DELETE batched")
+	whole := &Text{Summary: "BATCH", Hash: 1 << 60, Statement: true, Batch: true}
+	inner.Record(Entry{Text: whole, Batch: []*Text{insert, insert, remove}, Rows: 4, Duration: time.Second, Failed: true})
+	inner.Record(Entry{Text: remove, Duration: time.Millisecond})
+	for _, l := range []*Ledger{outer, inner} {
+		wantTotals(t, l, Totals{Operations: 2, Statements: 4, Errors: 1, Rows: 4, Duration: time.Second + time.Millisecond})
+		counts := make(map[string]Statement)
+		for _, s := range l.Statements() {
+			counts[s.Summary] = s
+		}
+		want := map[string]Statement{
+			"BATCH":          {Text: whole, Count: 1, Errors: 1, Rows: 4, Total: time.Second, Slowest: time.Second},
+			"INSERT batched": {Text: insert, Count: 2},
+			"DELETE batched": {Text: remove, Count: 2, Total: time.Millisecond, Slowest: time.Millisecond},
+		}
+		if !reflect.DeepEqual(counts, want) {
+			t.Errorf("%s: %+v, want %+v", l.Task(), counts, want)
+		}
+		repeated := l.Repeated(1)
+		if len(repeated) != 1 || repeated[0].Text != remove || repeated[0].Count != 1 {
+			t.Errorf("%s: repeated: %+v", l.Task(), repeated)
+		}
+	}
+}

@@ -18,10 +18,9 @@ type Place struct {
 	opener     *Ledger // the task that it was opened in
 	text       *Text
 	site       Site
-	leaker     Leaker // once held is set
+	leaker     Leaker // once holds is set
 
-	// held says that it keeps a connection while no driver is at work.
-	held atomic.Bool
+	holds atomic.Uint32 // one of the constants below
 
 	// Whose list it is in, nil if in none. It changes under the mutex of the one
 	// that it changes from.
@@ -31,6 +30,13 @@ type Place struct {
 	tx          *Transaction // that the operation is a part of, or that this is the place of
 	transaction bool
 }
+
+// Whether something that is open keeps a connection while no driver is at work.
+const (
+	holdsNothing uint32 = iota
+	mayHold             // nobody knows whether a driver is at work
+	holds
+)
 
 // Leaker is a result set or a transaction that can be told that its task is over.
 type Leaker interface {
@@ -65,8 +71,8 @@ func (l *Ledger) Begin(p *Place, tx *Transaction, text *Text, since time.Time) {
 		tx = nil
 	}
 	p.since, p.tx, p.transaction = since, tx, false
-	if p.held.Load() { // there was nobody to be told that it is not any more
-		p.held.Store(false)
+	if p.holds.Load() != holdsNothing { // there was nobody to be told that it is not any more
+		p.holds.Store(holdsNothing)
 	}
 	if tx != nil {
 		tx.enter(text, since)
@@ -105,7 +111,14 @@ func (l *Ledger) begin(p *Place, text *Text) {
 // on it is a leak if nobody ends it.
 func (p *Place) Hold(leaker Leaker) {
 	p.leaker = leaker
-	p.held.Store(true)
+	p.holds.Store(holds)
+}
+
+// MayHold says that the operation may return a result set, and that nobody will know when:
+// it is a leak if nobody ends it, and is in progress until then.
+func (p *Place) MayHold(leaker Leaker) {
+	p.leaker = leaker
+	p.holds.Store(mayHold)
 }
 
 // Leave takes an operation off the list that it is in, without an entry.
@@ -221,7 +234,7 @@ func (l *Ledger) unlistAll() []candidate {
 		if p.handOn(l) {
 			continue
 		}
-		if p.held.Load() {
+		if p.holds.Load() != holdsNothing {
 			open = append(open, candidate{p.leaker, Leak{Text: p.described(), Transaction: p.transaction, Site: p.site}})
 		}
 		p.clear()

@@ -57,6 +57,8 @@ func TestSnapshot(t *testing.T) {
 
 	open.Hold(open)
 	wantOpen(t, inner, at(5), "transaction SELECT a since 1s, idle 2s", "rows SELECT a since 3s, idle 0s")
+	open.MayHold(open) // is not known to
+	wantOpen(t, inner, at(5), "SELECT a since 3s", "transaction SELECT a since 1s, idle 2s")
 	inner.End(&open.Place, Entry{Text: text("SELECT a"), Length: 3 * time.Second})
 	wantOpen(t, inner, at(10), "transaction SELECT a since 1s, idle 6s")
 

@@ -60,7 +60,7 @@ func (l *Ledger) snapshotOpen(task *Ledger, now time.Time, s *Snapshot) bool {
 		switch {
 		case p.transaction:
 			s.Held = append(s.Held, Holding{Text: p.described(), Transaction: true, Since: p.since, Idle: p.tx.idleAt(now)})
-		case p.held.Load():
+		case p.holds.Load() == holds:
 			s.Held = append(s.Held, Holding{Text: p.text, Since: p.since})
 		default:
 			s.InProgress = append(s.InProgress, Activity{Text: p.text, Since: p.since})

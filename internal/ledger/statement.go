@@ -29,7 +29,7 @@ func (s *Statement) add(e *Entry) {
 // statement is the account of one text.
 type statement struct {
 	Statement
-	taken  int64 // of Count: reported by tasks within this one
+	taken  int64 // of Count: reported by tasks within this one, or part of batches
 	single int   // its place in books.singles plus one, or zero
 
 	watched bool // its next call is located
@@ -53,6 +53,18 @@ func (s *statement) add(e *Entry, slow bool) (first bool) {
 		s.slowestSlow, s.slowSite = e.Duration, callers()
 	}
 	return s.slow == 1
+}
+
+// batch counts the statements of a batch. They went to the database together, so that they
+// are no repetition. The caller holds l.mu.
+func (l *Ledger) batch(texts []*Text) {
+	l.totals.Statements += int64(len(texts))
+	for _, t := range texts {
+		if s := l.statement(t); s != nil {
+			s.Count++
+			s.taken++
+		}
+	}
 }
 
 // books are the accounts of the texts of a ledger, by their hash.
