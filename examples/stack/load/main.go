@@ -4,7 +4,9 @@
 // small.
 //
 //	go run ./stack/load -addr localhost:9464
+//	go run ./stack/load -scenario pool
 //
+// A scenario is one kind of trouble and nothing else: see scenario.go.
 // It serves /metrics at that address until it is interrupted; the OTEL_*
 // variables export traces and logs. Its database is SQLite, in a temporary file.
 package main
@@ -42,36 +44,85 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	set.SetOutput(stderr)
 	addr := set.String("addr", "localhost:9464", "where /metrics is served")
 	interval := set.Duration("interval", 200*time.Millisecond, "time between two rounds of tasks")
-	if err := set.Parse(args); err != nil || set.NArg() > 0 || *interval <= 0 {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
+	name := set.String("scenario", "", "one of those below, instead of all that can go wrong")
+	set.Usage = func() {
+		fmt.Fprintln(stderr, "usage: load [-addr address] [-interval duration] [-scenario name]")
+		set.PrintDefaults()
+		for _, s := range scenarios {
+			fmt.Fprintf(stderr, "  %-20s %s\n", s.name, s.about)
 		}
-		fmt.Fprintln(stderr, "usage: load [-addr address] [-interval duration]")
+	}
+	err := set.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	played, ok := find(*name)
+	if err != nil || set.NArg() > 0 || *interval <= 0 || !ok && *name != "" {
+		if err == nil {
+			set.Usage()
+		}
 		return 2
 	}
-	if err := work(ctx, *addr, *interval); err != nil {
+	if ok {
+		err = play(ctx, *addr, played)
+	} else {
+		err = work(ctx, *addr, *interval)
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "load: %s\n", errs.Message(err))
 		return 1
 	}
 	return 0
 }
 
-// work runs rounds of tasks until ctx is done.
-func work(ctx context.Context, addr string, interval time.Duration) (err error) {
+// start sets telemetry up.
+func start(ctx context.Context, addr string) (shutdown func()) {
 	tel, err := telemetry.Start(ctx, telemetry.WithServiceName("taskspan-load"), telemetry.WithMetricsAddr(addr))
 	if err != nil {
 		slog.WarnContext(ctx, "telemetry is incomplete", "error", err)
 	}
-	end := func(f func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return f(ctx)
-	}
-	defer func() {
-		if err := end(tel.Shutdown); err != nil {
+	return func() {
+		if err := end(ctx, tel.Shutdown); err != nil {
 			slog.WarnContext(ctx, "telemetry was lost", "error", err)
 		}
-	}()
+	}
+}
+
+// end calls f with a context that outlives ctx by a few seconds.
+func end(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return f(ctx)
+}
+
+// play plays a scenario, and goes on serving metrics until ctx is done.
+func play(ctx context.Context, addr string, p scenario) (err error) {
+	defer start(ctx, addr)()
+	logger := slog.New(telemetry.NewLogHandler(slog.NewTextHandler(os.Stderr, nil)))
+	runner, err := worker.New(append([]worker.Option{worker.WithLogger(logger), worker.WithStillRunning(10 * time.Second)}, p.options...)...)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "taskspan-load-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s, err := newScene(ctx, dir, ctx.Done(), runner)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end(ctx, runner.Drain), s.db.Close()) }()
+	if err := p.play(ctx, s); err != nil && ctx.Err() == nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// work runs rounds of tasks until ctx is done.
+func work(ctx context.Context, addr string, interval time.Duration) (err error) {
+	defer start(ctx, addr)()
 	runner, err := worker.New(worker.WithRecoverPanics(), worker.WithSlowStatements(50*time.Millisecond),
 		worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))), worker.WithSchedule("load.never", time.Minute), worker.WithSchedule("load.insert", time.Minute))
 	if err != nil {
@@ -103,7 +154,7 @@ func work(ctx context.Context, addr string, interval time.Duration) (err error) 
 	for {
 		select {
 		case <-ctx.Done():
-			return end(func(ctx context.Context) error { return errors.Join(ignore(batch), runner.Drain(ctx)) })
+			return end(ctx, func(ctx context.Context) error { return errors.Join(ignore(batch), runner.Drain(ctx)) })
 		case <-batch.Done():
 			batch = worker.Go(ctx, "load.batch", l.batch)
 		case <-ticks.C:

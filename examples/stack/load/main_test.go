@@ -14,7 +14,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asProgram makes the test binary behave as the program that it tests.
+const asProgram = "LOAD_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestRun: the program makes every metric and every finding that it is there to
 // show, and leaves nothing behind when it is interrupted.
@@ -96,7 +105,7 @@ func scrape(t *testing.T, addr string) string {
 }
 
 func TestMistakes(t *testing.T) {
-	for _, args := range [][]string{{"-interval", "0s"}, {"-nothing"}, {"too", "many"}} {
+	for _, args := range [][]string{{"-interval", "0s"}, {"-nothing"}, {"too", "many"}, {"-scenario", "nothing"}} {
 		var stderr bytes.Buffer
 		if code := run(t.Context(), args, &stderr); code != 2 || !strings.Contains(stderr.String(), "usage: load") {
 			t.Errorf("%q: exit code %d, %q", args, code, &stderr)
