@@ -103,7 +103,7 @@ func (o *operation) options(args []driver.NamedValue) []trace.SpanStartOption {
 		return o.startOptions
 	case !o.statement():
 		return o.st.prepareSpan
-	case len(args) == 0:
+	case len(args) == callOptions(args):
 		return o.st.sanitized
 	case o.db.cfg.parameters == nil:
 		return o.st.withArguments

@@ -24,10 +24,7 @@ func (db *database) parameters(opts []trace.SpanStartOption, args []driver.Named
 	out = opts // in case the function panics
 	defer scope.Guard("the function given to WithQueryParameters")
 	var kv []attribute.KeyValue
-	first := 0
-	for first < len(args) && isCallOption(args[first].Value) {
-		first++
-	}
+	first := callOptions(args)
 	for i := range args[first:] {
 		arg := &args[first+i]
 		text, ok := parameterText(arg.Value)
@@ -48,10 +45,19 @@ func (db *database) parameters(opts []trace.SpanStartOption, args []driver.Named
 	return append(opts[:len(opts):len(opts)], trace.WithAttributes(kv...))
 }
 
-// isCallOption reports whether an argument is one of those that pgx takes for the
-// way to run the statement, in front of its arguments.
+// callOptions returns how many of the arguments are none: pgx takes for the way to run
+// the statement what stands in front of its arguments.
+func callOptions(args []driver.NamedValue) (n int) {
+	for n < len(args) && isCallOption(args[n].Value) {
+		n++
+	}
+	return n
+}
+
+// isCallOption knows pgx's types by their names: no driver is imported.
 func isCallOption(v any) bool {
-	if v == nil {
+	switch v.(type) {
+	case nil, int64, float64, bool, []byte, string, time.Time: // most arguments
 		return false
 	}
 	t := reflect.TypeOf(v)

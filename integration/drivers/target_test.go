@@ -150,4 +150,22 @@ func TestArgumentsThatAreNone(t *testing.T) {
 	if len(asked) != 1 || asked[0] != "0" {
 		t.Errorf("asked for %q", asked)
 	}
+
+	// With nothing but options a text is not parameterised, whatever it looks like.
+	for _, options := range [][]any{
+		{pgx.QueryExecModeExec},
+		{pgx.QueryExecModeSimpleProtocol},
+		{pgx.QueryResultFormats{0}},
+		{pgx.QueryResultFormatsByOID{25: 0}},
+		{pgx.QueryExecModeCacheDescribe, pgx.QueryResultFormats{1}},
+	} {
+		// The server does not know the statement, and pgx may find that an argument is missing.
+		_, _ = db.ExecContext(t.Context(), "SELECT 'Ross' AS name WHERE id = $1", options...)
+		for _, s := range r.TakeSpans() {
+			set := attribute.NewSet(s.Attributes()...)
+			if text, _ := set.Value("db.query.text"); text.AsString() != "SELECT ? AS name WHERE id = $1" {
+				t.Errorf("%v: recorded %q", options, text.AsString())
+			}
+		}
+	}
 }

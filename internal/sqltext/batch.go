@@ -25,7 +25,8 @@ func (s *scanner) breaks(f *frame, k keyword) bool {
 		return true
 	case kwInsert, kwUpdate, kwDelete:
 		switch f.stmt {
-		case kwSelect, kwInsert, kwUpdate, kwDelete, kwSet, kwTruncate, kwBegin, kwPrivilege:
+		case kwSelect, kwInsert, kwUpdate, kwDelete, kwSet, kwTruncate, kwBegin, kwPrivilege, kwBatch, kwReserved, kwDeclare, kwFetch,
+			kwCommit, kwRollback, kwUse, kwExec, kwBackup, kwBulk:
 			return true
 		}
 		return s.newline || s.prev == tokenClose
@@ -42,6 +43,11 @@ func (s *scanner) breaks(f *frame, k keyword) bool {
 		return s.newline
 	}
 	return false
+}
+
+// isBatch reports whether word, after BEGIN, belongs to Cassandra's BEGIN UNLOGGED BATCH.
+func isBatch(word string) bool {
+	return strings.EqualFold(word, "batch") || strings.EqualFold(word, "unlogged") || strings.EqualFold(word, "logged") || strings.EqualFold(word, "counter")
 }
 
 // isThrow reports whether the word at the scanner's position, which was read, is THROW:

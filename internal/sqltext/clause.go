@@ -28,7 +28,8 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 	breaks := s.dialect == SQLServer && s.breaks(f, k)
 	s.several = s.several || breaks
 	start = begins || f.explain ||
-		f.condition && s.prev.operand() && s.prevWord != kwIf && s.prevWord != kwExists && s.prevWord != kwWhile || breaks
+		f.condition && s.prev.operand() && s.prevWord != kwIf && s.prevWord != kwExists && s.prevWord != kwWhile || breaks ||
+		s.unparted && (k == kwInsert || k == kwUpdate || k == kwDelete)
 	f.start = false
 	switch k {
 	case kwSelect:
@@ -147,7 +148,19 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			f.stmt == kwAlter && f.object != kwTable // ADD COLUMN … GENERATED ALWAYS AS (expression)
 	case kwBegin:
 		s.beginClause(f, from, to, start)
+	case kwOperator:
+		if f.stmt == kwRelationCommand && s.operates(f, "exchange") && s.depth == 0 { // a AND b
+			f.want = wantTable
+		}
+	case kwModifier:
+		if f.stmt == kwLoad && s.lastIs("data") { // LOAD DATA OVERWRITE t
+			f.want = wantAfterInto
+		}
 	case kwBlock, kwNoObject:
+		if begins && s.prev == tokenNone && s.dialect == Default && strings.EqualFold(s.src[from:to], "system") { // ClickHouse
+			s.command(f, kwCommand, from, to)
+			return
+		}
 		s.blockClause(f, k, from, to, start)
 	case kwExec:
 		if start || s.executes(f) {
@@ -366,6 +379,11 @@ func (s *scanner) command(f *frame, k keyword, from, to int) {
 		next = wantTable
 	case kwCall, kwUse, kwPragma, kwDescribe:
 		next = wantName
+	case kwExists: // EXISTS TABLE t, in ClickHouse
+		if s.dialect != Default || s.prev != tokenNone {
+			return
+		}
+		k, next = kwDescribe, wantName
 	case kwBulk:
 		next = wantInto
 	case kwBackup:

@@ -149,12 +149,15 @@ func (s *scanner) takeWord(from, to int) {
 		if start && k == kwNone {
 			s.starter = newSpan(from, to)
 			k = s.verb(f, from, to)
+			s.kept = s.kept || k == kwCreate
 		}
 		if start && k.argument() && (k == kwNone || s.dialect == SQLServer) {
 			s.batch(f)
 		}
 		switch {
 		case f.want != wantNothing && s.wanted(f, k, from, to):
+		case start && f.stmt == kwBegin && s.dialect == Default && isBatch(s.src[from:to]): // Cassandra
+			f.start, s.unparted = true, true
 		case k != kwNone:
 			s.clause(f, k, from, to, start)
 		case start && f.stmt == kwBegin && (s.prevWord == kwBlock || s.prevWord == kwNoObject): // BEGIN TRAN name
@@ -251,7 +254,7 @@ func (s *scanner) takeValue() {
 		if s.dialect == SQLServer && f.stmt == kwExec && f.want == wantName {
 			f.arguments = true // of a procedure whose name is taken for a string
 		}
-		if f.want != wantType && f.want != wantMain && f.want != wantBody {
+		if f.want != wantType && f.want != wantMain && f.want != wantBody && s.prevWord != kwTop {
 			f.want = wantNothing
 		}
 		f.start = false
@@ -303,6 +306,8 @@ func (s *scanner) takeOp(c byte) {
 			*f = frame{named: f.named, start: true}
 		case c == ':' && s.depth == 0 && s.prev == tokenName && s.last == s.starter: // label: LOOP
 			f.start = true
+		case c == ':' && s.depth == 0 && s.prev == tokenName && s.dialect == SQLServer && s.at(s.pos) != ':': // in a batch
+			*f = frame{named: f.named, start: true}
 		case c == '<' && f.start && s.at(s.pos) == '<': // <<label>>
 			f.label = true
 		case f.label:

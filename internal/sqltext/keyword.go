@@ -256,9 +256,9 @@ var spellings = [keywordCount]string{
 // names elsewhere: the keywords hold the others.
 var objects = func() map[string]bool {
 	m := make(map[string]bool)
-	for _, word := range strings.Fields("assembly catalog certificate configuration connection context contract credential " +
-		"dictionary dimension directory edition endpoint family integration keyspace library macro method model namespace outline " +
-		"parser pipe pool profile queue quota route scheme secret service share source stage stream tag task template " +
+	for _, word := range strings.Fields("alert assembly catalog certificate collection columnfamily configuration connection context contract credential " +
+		"dictionary dimension directory edition endpoint family integration keyspace library macro method model monitor namespace outline " +
+		"parser pipe pool profile queue quota route routine scheme secret service share source stage stream tag task template " +
 		"transform warehouse workload wrapper") {
 		m[word] = true
 	}

@@ -18,6 +18,8 @@ func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
 		f.routine = (f.stmt == kwCreate || f.stmt == kwAlter) && !s.lastIs("partition") // PARTITION FUNCTION
 	case kwNoObject:
 		f.want = wantNothing
+	case kwGroup:
+		k, f.want = kwObject, wantObject
 	case kwPrivilege: // ALTER DEFAULT PRIVILEGES GRANT
 		f.stmt, f.want = k, wantNothing
 		return true
@@ -30,6 +32,7 @@ func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
 		return true
 	default:
 		switch {
+		case k == kwFormat && s.lastIs("file"):
 		case k != kwNone:
 			return true // a modifier
 		case f.stmt == kwDrop && strings.EqualFold(word, "owned"): // by a role
@@ -70,6 +73,10 @@ func (s *scanner) lastIs(word string) bool {
 // wantedObject takes the name of the object that is created, altered or dropped.
 func (s *scanner) wantedObject(f *frame, k keyword, from, to int) bool {
 	word := s.src[from:to]
+	if f.stmt == kwComment && owns(s.src[f.typed.from:f.typed.to]) { // COMMENT ON ROLE name
+		f.want = wantNothing
+		return true
+	}
 	switch k {
 	case kwIf, kwExists, kwNot, kwConcurrently, kwOnly:
 		return true
@@ -106,6 +113,9 @@ func (s *scanner) wantedObject(f *frame, k keyword, from, to int) bool {
 				f.want, f.item = wantType, wantNothing
 				return true
 			}
+		case strings.EqualFold(first, "source") && strings.EqualFold(word, "named"): // CREATE JAVA SOURCE NAMED
+			f.typed = newSpan(from, to)
+			return true
 		case s.compound(first, word):
 			s.addTarget(f, from, to)
 			f.want, f.compound = wantRevised, true
@@ -126,7 +136,7 @@ func (s *scanner) wantedObject(f *frame, k keyword, from, to int) bool {
 var compounds = [...]struct{ first, second string }{
 	{"aggregate", "function"}, {"database", "audit"}, {"database", "link"}, {"database", "role"}, {"event", "notification"},
 	{"event", "session"}, {"event", "trigger"}, {"operator", "class"}, {"operator", "family"}, {"schema", "collection"},
-	{"server", "audit"}, {"server", "role"}, {"view", "log"},
+	{"server", "audit"}, {"server", "role"}, {"view", "log"}, {"workload", "classifier"}, {"workload", "group"},
 }
 
 // compound reports whether two words may be one type.

@@ -60,6 +60,7 @@ type scanner struct {
 	batched       bool    // a statement with many rows
 	several       bool    // statements without semicolons between them
 	parted        bool    // GO was read
+	unparted      bool    // it is in a BATCH of Cassandra, which needs no semicolons
 	kept          bool    // the text is kept by the database or holds data: CREATE, ALTER, COPY
 	inserts       bool
 
@@ -128,7 +129,7 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.written, s.announced, s.rows = false, false, rows{}
 	s.lineComment = span{}
 	s.operations, s.targets, s.first, s.renames, s.routineCalled = 0, 0, kwNone, false, false
-	s.batched, s.several, s.parted, s.kept, s.inserts = false, false, false, false, false
+	s.batched, s.several, s.parted, s.kept, s.inserts, s.unparted = false, false, false, false, false, false
 	s.last, s.starter, s.routine = span{}, span{}, routine{}
 	s.target, s.dots = false, 0
 	s.frames[0] = frame{start: true}

@@ -92,6 +92,10 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 	case kwOutfile:
 		f.want = wantNothing
 		return true
+	case kwIf, kwExists: // TRUNCATE TABLE IF EXISTS t
+		if s.prevWord == kwTable || s.prevWord == kwIf {
+			return true
+		}
 	case kwTable:
 		if f.want != wantTable && f.want != wantFrom {
 			return true
@@ -137,11 +141,27 @@ func (s *scanner) wantedTable(f *frame, k keyword, from, to int) bool {
 		}
 	}
 	f.want = wantNothing
-	if s.typed(f, k, from, to) {
+	switch {
+	case s.typed(f, k, from, to):
 		f.want, f.typed = wantRevised, newSpan(from, to)
+	case s.dialect == Default && s.noTable(f, from, to):
+		f.item = wantNothing
+		return true
 	}
 	s.addTarget(f, from, to)
 	return true
+}
+
+// noTable reports whether the word src[from:to] stands where a table may, and is none:
+// USING TIMESTAMP 5, INSERT OVERWRITE DIRECTORY 'x'.
+func (s *scanner) noTable(f *frame, from, to int) bool {
+	switch word := s.src[from:to]; f.stmt {
+	case kwDelete:
+		return s.prevWord == kwUsing && (strings.EqualFold(word, "timestamp") || strings.EqualFold(word, "ttl"))
+	case kwInsert:
+		return (s.prevWord == kwModifier || s.prevWord == kwDetail) && strings.EqualFold(word, "directory")
+	}
+	return false
 }
 
 // wantedName takes the name of a procedure, a database or a pragma.
@@ -149,6 +169,17 @@ func (s *scanner) wantedName(f *frame, k keyword, from, to int) bool {
 	switch k {
 	case kwImmediate:
 		return true
+	case kwFrom: // EXECUTE IMMEDIATE FROM @file
+		if f.stmt == kwExec {
+			f.want = wantNothing
+			return true
+		}
+	case kwNone:
+		if word := s.src[from:to]; s.dialect == Default && (f.stmt == kwExec && strings.EqualFold(word, "block") || // Firebird
+			f.stmt == kwUse && strings.EqualFold(word, "secondary")) { // ROLES
+			f.want = wantNothing
+			return true
+		}
 	case kwDetail, kwMaterialized:
 		if f.stmt == kwDescribe {
 			return true
@@ -185,9 +216,18 @@ func (s *scanner) typed(f *frame, k keyword, from, to int) bool {
 	case kwCall, kwExec:
 		return s.dialect == Default && (object || k == kwNone && isObject(word))
 	case kwAnalyze:
-		return s.dialect == Oracle && k == kwRelationCommand
+		return s.dialect == Oracle && k == kwRelationCommand || k == kwNone && strings.EqualFold(word, "compression")
+	case kwCopy:
+		return s.dialect == PostgreSQL && k == kwNone && strings.EqualFold(word, "binary")
+	case kwInsert:
+		return s.dialect == Default && k == kwRoutine && strings.EqualFold(word, "function")
+	case kwTruncate:
+		return k == kwObject && strings.EqualFold(word, "database") || k == kwRelationCommand && s.dialect == Oracle
 	case kwRelationCommand:
-		return object && (s.operates(f, "reindex") && s.dialect != SQLite || s.operates(f, "rename") || s.operates(f, "flashback"))
+		if k == kwNone && strings.EqualFold(word, "lazy") { // CACHE LAZY TABLE t
+			return true
+		}
+		return object && (s.operates(f, "undrop") || s.operates(f, "reindex") && s.dialect != SQLite || s.operates(f, "rename") || s.operates(f, "flashback"))
 	}
 	return false
 }
@@ -230,6 +270,12 @@ func (s *scanner) revised(f *frame, k keyword, from, to int) bool {
 	}
 	if k == kwConcurrently {
 		f.want = wantRevised
+		return true
+	}
+	if k == kwTable { // CACHE LAZY TABLE t
+		s.sum.drop()
+		s.targets--
+		f.want = wantInto
 		return true
 	}
 	if !name {

@@ -7,10 +7,12 @@ import "strings"
 var verbs = func() map[string]keyword {
 	m := make(map[string]keyword)
 	for k, words := range map[keyword]string{
-		kwCommand: "associate binlog cancel change clear clone disassociate get help install list pause put remove resignal " +
-			"restart resume signal stop uninstall unset",
-		kwPrivilege: "audit noaudit",
-		kwDescribe:  "pivot summarize unpivot",
+		kwCommand: "assert associate binlog cancel change clear clone collect disassociate export force get help install list pause " +
+			"put remove resignal restart resume signal stop uninstall unset",
+		kwPrivilege:       "audit noaudit",
+		kwDescribe:        "pivot summarize unpivot watch",
+		kwCreate:          "recreate",
+		kwRelationCommand: "locking",
 	} {
 		for _, word := range strings.Fields(words) {
 			m[word] = k
