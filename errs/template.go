@@ -311,6 +311,11 @@ func (t *templater) value() {
 	case t.in[end] == '=':
 		end = word
 	}
+	if end < len(t.in) && t.in[end] == '\n' && strings.TrimSpace(t.in[t.at:end]) == "" && !t.atSpan() {
+		t.hole("") // of a value on the next line, which becomes this one
+		t.at = end
+		return
+	}
 	t.skip(end)
 	if end > 0 && end < len(t.in) && t.in[end-1] == ' ' {
 		t.out = append(t.out, ' ')

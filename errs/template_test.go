@@ -147,6 +147,8 @@ func FuzzTemplate(f *testing.F) {
 		f.Add("a 1, b: c? ", "'s x=y (", byte(i))
 		f.Add("b: c=", "'s x=y (", byte(i))
 		f.Add("c=d e", "", byte(i))
+		f.Add("c=\n", "\xbb\x830\x9d\xb7", byte(i))
+		f.Add("c=\r\n\n d", "e=\n", byte(i))
 	}
 	f.Fuzz(func(t *testing.T, before, after string, place byte) {
 		const value = "zanzibar"

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"testing"
 
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/internal/fakedb"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
@@ -35,6 +38,32 @@ func TestExpectedErrors(t *testing.T) {
 		t.Errorf("the attributes are %v", set)
 	}
 	r.wantDurations()
+}
+
+// A commit that fails as expected has not committed anything.
+func TestExpectedErrorOfACommit(t *testing.T) {
+	r := newRig(t)
+	fake := &fakedb.DB{Shape: fakedb.Modern}
+	fake.On(fakedb.TxCommit, 1, fakedb.Fault{Err: serializationFailure{}})
+	db := OpenDB(fake.Connector(), r.options(WithExpectedErrors(func(err error) bool {
+		return errs.Classify(err).Kind == errs.KindSerialization
+	}))...)
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err == nil {
+		t.Fatal("Commit returned no error")
+	}
+	spans := r.Spans()
+	if s := spans[len(spans)-1]; s.Name() != "COMMIT" || s.Status().Code != codes.Unset {
+		t.Errorf("%s has status %v", s.Name(), s.Status())
+	}
+	points := r.Collect()["otdb.transaction.duration"].Data.(metricdata.Histogram[float64]).DataPoints
+	if outcome, _ := points[0].Attributes.Value(txOutcomeKey); len(points) != 1 || outcome.AsString() != "rollback" {
+		t.Errorf("the outcome of %d transactions is %q", len(points), outcome.AsString())
+	}
 }
 
 func TestExpectedErrorsThatPanic(t *testing.T) {

@@ -91,7 +91,7 @@ func TestNameInAComment(t *testing.T) {
 	}
 	conn := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
 	named := func(name string) span {
-		return span{name: name, start: conn.With(attrs{"db.query.summary": name, "db.query.text": "\nDELETE FROM otdb_users"})}
+		return span{name: name, start: conn.With(attrs{"db.query.summary": name, "db.query.text": "DELETE FROM otdb_users"})}
 	}
 	r.wantSpans(named("PurgeUsers"), named("users.purge"))
 }

@@ -117,10 +117,11 @@ func (t *transaction) endedBy(op *operation, out *outcome, success txOutcome) {
 	}
 }
 
-// transaction returns the outcome of a transaction that a call has ended so.
+// transaction returns the outcome of a transaction that a call has ended so. An expected
+// error is one here as well: what was not committed is not there.
 func (out *outcome) transaction(success txOutcome) txOutcome {
 	switch {
-	case !out.failed():
+	case out.class == nil:
 		return success
 	case success == txCommit && out.class.Code != "":
 		return txRollback // the database said no

@@ -11,8 +11,9 @@
 // the sign that belongs to them, hexadecimal and bit strings, amounts of money.
 // The words NULL, TRUE and FALSE stay, and so do placeholders as they are written.
 // Comments go; where a comment alone separates two tokens, a space takes its
-// place. A list after IN that holds only literals and placeholders becomes IN (?),
-// whatever its length. Rows of VALUES are not collapsed.
+// place. White space around the statement goes. A list after IN that holds only
+// literals and placeholders becomes IN (?), whatever its length. Rows of VALUES are
+// not collapsed.
 //
 // A literal must not survive by any reading of the text. The reading depends on
 // the dialect and on settings of the session that nobody tells us, so the scanner

@@ -92,7 +92,7 @@ func (s *scanner) wantsName() bool {
 func (s *scanner) took(t token, k keyword) {
 	s.prev, s.prevWord = t, k
 	s.newline = false
-	s.password = false
+	s.password, s.keyed = false, false
 	s.setting.tokens++
 	if s.ended && t != tokenNone {
 		s.script = true
@@ -151,8 +151,9 @@ func (s *scanner) takeWord(from, to int) {
 			k = s.verb(f, from, to)
 			s.kept = s.kept || k == kwCreate
 		}
-		if start && k.argument() && (k == kwNone || s.dialect == SQLServer) {
+		if start && k.argument() && (k == kwNone || k == kwObject || s.dialect == SQLServer) {
 			s.batch(f)
+			f.arguments = f.arguments || s.dialect == Default && s.prev == tokenNone && s.depth == 0 // of what is not known
 		}
 		switch {
 		case f.want != wantNothing && s.wanted(f, k, from, to):
@@ -305,7 +306,7 @@ func (s *scanner) takeOp(c byte) {
 			s.sum.drop()
 			*f = frame{named: f.named, start: true}
 		case c == ':' && s.depth == 0 && s.prev == tokenName && s.last == s.starter: // label: LOOP
-			f.start = true
+			f.start, f.arguments = true, false
 		case c == ':' && s.depth == 0 && s.prev == tokenName && s.dialect == SQLServer && s.at(s.pos) != ':': // in a batch
 			*f = frame{named: f.named, start: true}
 		case c == '<' && f.start && s.at(s.pos) == '<': // <<label>>
@@ -321,7 +322,7 @@ func (s *scanner) takeOp(c byte) {
 	if c == ']' || c == '}' {
 		t = tokenClose
 	}
-	password := s.password
+	password := s.password || s.keyed
 	s.took(t, kwNone)
 	if c == '=' {
 		s.password = password

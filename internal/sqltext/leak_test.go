@@ -393,3 +393,48 @@ func (f form) open(content string) bool {
 	}
 	return false
 }
+
+// Values without quotes, in Default, where nobody knows which database reads the text.
+func TestUnquotedSecrets(t *testing.T) {
+	for _, query := range []string{
+		// Procedures and utilities.
+		"EXEC sp_addlogin bob, %s", "EXECUTE sp_password NULL, %s, bob", "sp_addlogin bob, %s", "master..sp_addlogin bob, %s",
+		"CALL set_password bob %s", "xp_cmdshell net %s", "AUTHENTICATE bob %s", "AUTH %s", "LOGIN bob %s", "ADMIN CONFIG %s",
+		"CONNECT bob/%s@db", "CONNECT TO db USER bob USING %s",
+		// Options of utilities.
+		"COPY t FROM s3 CREDENTIALS %s", "COPY INTO t FROM @s CREDENTIALS=(AWS_KEY_ID=%s AWS_SECRET_KEY=%s)",
+		"COPY INTO t FROM @s ENCRYPTION=(MASTER_KEY = %s)", "UNLOAD (x) TO y ACCESS_KEY_ID %s SECRET_ACCESS_KEY %s",
+		"LOAD DATA FROM x AUTH %s", "IMPORT FROM x TOKEN %s", "EXPORT TO x API_KEY %s", "EXPORT TO x WITH (SESSION_TOKEN = %s)",
+		"BACKUP DATABASE d TO x PASSWORD = %s", "RESTORE DATABASE d FROM x WITH MEDIAPASSWORD = %s", "START REPLICA USER=bob PASSWORD=%s",
+		"START GROUP_REPLICATION USER=bob, PASSWORD=%s", "CHANGE MASTER TO MASTER_PASSWORD=%s", "OPEN SYMMETRIC KEY k DECRYPTION BY PASSWORD = %s",
+		// Options of objects.
+		"CREATE SECRET s (TYPE s3, KEY_ID %s, SECRET %s)", "CREATE SECRET (TYPE s3, SECRET %s)", "CREATE STAGE s CREDENTIALS=(AWS_SECRET_KEY=%s)",
+		"CREATE EXTERNAL TABLE t LOCATION (x) ACCESS_KEY = %s SECRET_KEY = %s", "CREATE SERVER s OPTIONS (USER bob, PASSWORD %s)",
+		"CREATE CREDENTIAL c WITH IDENTITY = bob, SECRET = %s", "ALTER CREDENTIAL c WITH SECRET = %s", "CREATE NAMED COLLECTION c AS secret_access_key=%s",
+		"CREATE ROLE bob WITH PASSWORD = %s AND LOGIN = true", "ALTER USER bob SET PASSWORD %s", "CREATE USER bob PASSWORD %s",
+		// Settings.
+		"SET PASSWORD %s", "SET PASSWORD FOR bob TO %s", "SET PASSWORD FOR %s", "SET aws_token = %s", "SET SESSION AUTHORIZATION bob PASSWORD %s",
+	} {
+		for _, secret := range []string{canary, canary + "-1", "9" + canary} {
+			query := strings.ReplaceAll(query, "%s", secret)
+			if r := sqltext.Parse(sqltext.Default, query); strings.Contains(r.Text+r.Summary, canary) {
+				t.Errorf("%q: %q, %q", query, r.Text, r.Summary)
+			}
+			if text := sqltext.Written(sqltext.Default, query); strings.Contains(text, canary) {
+				t.Errorf("%q is recorded as %q", query, text)
+			}
+		}
+	}
+	// Names and types are none.
+	for _, query := range []string{
+		"CREATE TABLE t (token text, api_key uuid, secret bytea)", "CREATE TYPE u (token text)", "ALTER TABLE t ADD token text",
+		"CREATE FUNCTION f (token text) RETURNS int", "CREATE INDEX i ON t (token)", "GRANT SELECT (token, secret) ON t TO bob",
+		"COPY t (token, secret) TO STDOUT", "COPY (SELECT token FROM t) TO STDOUT", "CREATE VIEW v AS SELECT token FROM t",
+		"DROP SECRET s", "CREATE SECRET s", "SELECT token FROM secret WHERE api_key = credential", "UPDATE t SET token = secret",
+		"INSERT INTO t (token) SELECT secret FROM u", "DELETE FROM t USING u WHERE u.token = t.token",
+	} {
+		if r := sqltext.Parse(sqltext.Default, query); r.Text != query {
+			t.Errorf("%q becomes %q", query, r.Text)
+		}
+	}
+}

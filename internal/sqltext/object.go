@@ -5,6 +5,10 @@ import "strings"
 // wantedType takes the type of the object that is created, altered or dropped.
 func (s *scanner) wantedType(f *frame, k keyword, from, to int) bool {
 	word := s.src[from:to]
+	if f.stmt == kwStart && k != kwNoObject { // of a replica, perhaps
+		f.want = wantNothing
+		return true
+	}
 	switch k {
 	case kwTable, kwView, kwIndex:
 		f.want = wantRelation

@@ -72,6 +72,7 @@ type scanner struct {
 	setting  setting // the value that is given to a setting
 	attach   attach  // the place in ATTACH
 	password bool    // the next word is a password
+	keyed    bool    // it is one behind =
 
 	bracketEnd int // how far brackets were found to hold nothing doubtful (Default)
 	list       inList
@@ -124,7 +125,7 @@ func (s *scanner) reset(d Dialect, query string) {
 	s.newline = true
 	s.prev, s.prevWord = tokenNone, kwNone
 	s.list = inList{}
-	s.setting, s.attach, s.password = setting{}, attachNone, false
+	s.setting, s.attach, s.password, s.keyed = setting{}, attachNone, false, false
 	s.sum.reset()
 	s.written, s.announced, s.rows = false, false, rows{}
 	s.lineComment = span{}
@@ -214,6 +215,9 @@ func (s *scanner) text() string {
 			}
 		}
 	}
+	for n > 0 && !s.written && isSpace(s.out[n-1]) {
+		n--
+	}
 	return string(s.out[:n])
 }
 
@@ -228,6 +232,11 @@ func (s *scanner) write(text string) {
 // flush writes what was kept up to a position, and resumes there.
 func (s *scanner) flush(to int) {
 	if s.keep < to {
+		if len(s.out) == 0 && !s.written { // no white space is left of a comment in front
+			for s.keep < to && isSpace(s.src[s.keep]) {
+				s.keep++
+			}
+		}
 		s.write(s.src[s.keep:to])
 		s.keep = to
 	}

@@ -79,6 +79,8 @@ func (s *scanner) leadsToPassword(from, to, end int) bool {
 	switch keywordOf(word) {
 	case kwTo, kwBy, kwAs, kwIs, kwUsing:
 		return true
+	case kwFor: // SET PASSWORD FOR name
+		return s.dialect == Default && s.top().stmt == kwSet
 	}
 	return strings.EqualFold(word, "password")
 }
@@ -186,6 +188,10 @@ func (s *scanner) expectSecret(k keyword, from, to int) {
 		if !s.target && endsInPassword(s.src[from:to]) {
 			s.password = s.passwordClause(f)
 		}
+		if s.dialect == Default && !s.target && !s.password && s.utility(f) && tellsOfSecret(s.src[from:to]) {
+			s.keyed = true
+			s.password = f.want == wantNothing && s.direct()
+		}
 		if s.written && announces(s.src[from:to]) {
 			s.announced = true
 		}
@@ -204,12 +210,42 @@ func (s *scanner) passwordClause(f *frame) bool {
 	switch f.stmt {
 	case kwNone:
 		return s.depth == 0
-	case kwCommand, kwReserved, kwBackup, kwPrivilege:
+	case kwCommand, kwReserved, kwBackup, kwPrivilege, kwStart:
 		return true
 	case kwCreate, kwAlter:
 		return f.object == kwObject || f.object == kwRoutine || f.object == kwNoObject || f.object == kwNone && f.want == wantType
 	}
 	return false
+}
+
+// utility reports whether the words in a frame may be values of options: not those of a
+// query, a change, or a call.
+func (s *scanner) utility(f *frame) bool {
+	k := f.stmt
+	if k == kwNone {
+		k = s.frames[0].stmt
+	}
+	switch k {
+	case kwCommand, kwReserved, kwBatch, kwBackup, kwPrivilege, kwStart, kwCreate, kwAlter, kwCopy, kwLoad, kwRelationCommand, kwSet:
+		return true
+	}
+	return false
+}
+
+// direct reports whether a value may follow its name without a sign between them: not
+// where the name of a column or an argument and its type may stand.
+func (s *scanner) direct() bool {
+	switch f := &s.frames[0]; f.stmt {
+	case kwCreate, kwAlter:
+		return f.object != kwTable && f.object != kwView && f.object != kwIndex && f.object != kwRoutine && f.object != kwTrigger &&
+			!strings.EqualFold(s.src[f.typed.from:f.typed.to], "type")
+	}
+	return true
+}
+
+// tellsOfSecret reports whether a word names a value that may be secret.
+func tellsOfSecret(word string) bool {
+	return announces(word) || containsAny(word, "_key", "key_id", "accesskey", "secretkey") || strings.EqualFold(word, "auth")
 }
 
 // expectValue begins the value of a setting, after = or TO.

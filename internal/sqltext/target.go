@@ -201,7 +201,7 @@ func (s *scanner) wantedName(f *frame, k keyword, from, to int) bool {
 		f.want, f.typed = wantRevised, newSpan(from, to)
 	}
 	s.addTarget(f, from, to)
-	f.arguments = f.stmt == kwExec && f.want == wantNothing && (s.dialect == SQLServer || s.dialect == Default)
+	f.arguments = (f.stmt == kwExec || f.stmt == kwCall && s.dialect == Default) && f.want == wantNothing && (s.dialect == SQLServer || s.dialect == Default)
 	return true
 }
 

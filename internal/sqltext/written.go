@@ -61,7 +61,7 @@ func isStatic(literal string) bool {
 		}
 	}
 	if !quoted {
-		return digits <= maxStaticDigits && (len(literal) <= len("0xFFFF") || literal[0] != '0')
+		return digits <= maxStaticDigits && (len(literal) <= len("0xFFFF") || literal[0] != '0') && isNumber(literal)
 	}
 	if c := literal[0] | 0x20; (c == 'x' || c == 'b') && literal[1] == '\'' { // bytes
 		return false
@@ -76,6 +76,21 @@ func isStatic(literal string) bool {
 		}
 	}
 	return true
+}
+
+// isNumber reports whether a literal without quotes is more than a word that begins with
+// a digit.
+func isNumber(literal string) bool {
+	if len(literal) > 1 && literal[0] == '0' && (literal[1]|0x20 == 'x' || literal[1]|0x20 == 'b' || literal[1]|0x20 == 'o') {
+		return true
+	}
+	letters := 0
+	for i := range len(literal) {
+		if c := literal[i] | 0x20; c >= 'a' && c <= 'z' || literal[i] >= utf8.RuneSelf {
+			letters++
+		}
+	}
+	return letters <= 1 // 1e9, 5L
 }
 
 // isQuoted reports whether a literal is in quotes of any kind.
