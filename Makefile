@@ -16,11 +16,11 @@ BENCHFLAGS    ?=
 # Modules, the root first. `cover` tests those with a coverage gate. Of integration, `test` runs the package
 # that needs neither Docker nor a server: drivers.
 COVERED := . telemetry
-NESTED  := examples bench worker/riverworker
+NESTED  := examples bench otdb/otpgx worker/riverworker
 TOOL    := cmd/otdbvet
 MODULES := $(COVERED) $(NESTED) $(TOOL) integration
 # What users require: none of it may have a vulnerability.
-RELEASED := $(COVERED) worker/riverworker $(TOOL)
+RELEASED := $(COVERED) otdb/otpgx worker/riverworker $(TOOL)
 
 # Every module is checked as its users get it, without the workspace.
 ALONE := GOWORK=off

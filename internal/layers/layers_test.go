@@ -291,7 +291,7 @@ func internalImports(root fs.FS) ([]string, error) {
 }
 
 // copies has the directories of nested modules with a copy of internal/oteltest.
-var copies = []string{"integration/internal/oteltest"}
+var copies = []string{"integration/internal/oteltest", "otdb/otpgx/internal/oteltest"}
 
 // TestCopies: there is one rig for the tests of all modules.
 func TestCopies(t *testing.T) {

@@ -1,0 +1,5 @@
+//go:build race
+
+package otpgx_test
+
+const raceEnabled = true
