@@ -8,11 +8,11 @@ require (
 	github.com/grafana/grafana-foundation-sdk/go v0.0.22
 	github.com/jackc/pgx/v5 v5.13.0
 	github.com/mattn/go-sqlite3 v1.14.53
-	github.com/riverqueue/river v0.51.1
-	github.com/riverqueue/river/riverdriver v0.51.1
-	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.1
+	github.com/riverqueue/river v0.51.2
+	github.com/riverqueue/river/riverdriver v0.51.2
+	github.com/riverqueue/river/riverdriver/riverpgxv5 v0.51.2
 	github.com/riverqueue/river/riverdriver/riversqlite v0.49.0
-	github.com/riverqueue/river/rivertype v0.51.1
+	github.com/riverqueue/river/rivertype v0.51.2
 	github.com/taskspan/taskspan v0.0.0-00010101000000-000000000000
 	github.com/taskspan/taskspan/telemetry v0.0.0-00010101000000-000000000000
 	github.com/taskspan/taskspan/worker/riverworker v0.0.0-00010101000000-000000000000
@@ -52,7 +52,8 @@ require (
 	github.com/prometheus/common v0.74.0 // indirect
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
-	github.com/riverqueue/river/rivershared v0.51.1 // indirect
+	github.com/riverqueue/river/rivershared v0.51.2 // indirect
+	github.com/taskspan/taskspan/otdb/otpgx v0.0.0-00010101000000-000000000000
 	github.com/tidwall/gjson v1.20.0 // indirect
 	github.com/tidwall/match v1.2.0 // indirect
 	github.com/tidwall/pretty v1.2.1 // indirect
@@ -93,3 +94,5 @@ require (
 replace github.com/taskspan/taskspan/worker/riverworker => ../worker/riverworker
 
 replace github.com/taskspan/taskspan/telemetry => ../telemetry
+
+replace github.com/taskspan/taskspan/otdb/otpgx => ../otdb/otpgx

@@ -66,6 +66,7 @@ var imports = map[string]string{
 	"attribute": "go.opentelemetry.io/otel/attribute", "context": "context", "driver": "database/sql/driver",
 	"errors": "errors", "errs": "github.com/taskspan/taskspan/errs", "fmt": "fmt", "http": "net/http", "log": "log",
 	"metrics": "github.com/taskspan/taskspan/metrics", "os": "os", "otdb": "github.com/taskspan/taskspan/otdb",
+	"otpgx": "github.com/taskspan/taskspan/otdb/otpgx", "pgxpool": "github.com/jackc/pgx/v5/pgxpool",
 	"otel": "go.opentelemetry.io/otel", "propagation": "go.opentelemetry.io/otel/propagation",
 	"otlptracehttp": "go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
 	"sdkmetric":     "go.opentelemetry.io/otel/sdk/metric", "sdktrace": "go.opentelemetry.io/otel/sdk/trace",

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -57,10 +56,10 @@ type placed struct {
 }
 
 // createTables creates the tables that are not there yet.
-func createTables(ctx context.Context, db *sql.DB) error {
+func createTables(ctx context.Context, db *store) error {
 	return worker.Run(ctx, "migrate", func(ctx context.Context) error {
 		for _, statement := range []string{createOrders, createInvoices} {
-			if _, err := db.ExecContext(ctx, statement); err != nil {
+			if err := db.exec(ctx, statement); err != nil {
 				return err
 			}
 		}
@@ -69,11 +68,11 @@ func createTables(ctx context.Context, db *sql.DB) error {
 }
 
 // place takes an order, and leaves its invoice to others.
-func place(ctx context.Context, db *sql.DB, c client, work time.Duration) (placed, error) {
+func place(ctx context.Context, db *store, c client, work time.Duration) (placed, error) {
 	return worker.Do(ctx, "order", func(ctx context.Context) (placed, error) {
 		p := placed{trace: trace.SpanContextFromContext(ctx).TraceID()}
 		id := strings.ToLower(rand.Text()[:12])
-		if _, err := db.ExecContext(ctx, insertOrder, id, confidential, 4999); err != nil {
+		if err := db.exec(ctx, insertOrder, id, confidential, 4999); err != nil {
 			return p, err
 		}
 		result, err := c.Insert(ctx, invoice{Order: id, Work: work}, nil)
@@ -88,13 +87,13 @@ func place(ctx context.Context, db *sql.DB, c client, work time.Duration) (place
 // invoicer writes invoices.
 type invoicer struct {
 	river.WorkerDefaults[invoice]
-	db *sql.DB
+	db *store
 }
 
 // Work implements river.Worker.
 func (w *invoicer) Work(ctx context.Context, job *river.Job[invoice]) error {
 	var cents int
-	if err := w.db.QueryRowContext(ctx, selectOrder, job.Args.Order).Scan(&cents); err != nil {
+	if err := w.db.queryRow(ctx, selectOrder, job.Args.Order).Scan(&cents); err != nil {
 		return fmt.Errorf("reading the order: %w", err)
 	}
 	printer := time.NewTimer(job.Args.Work)
@@ -104,6 +103,5 @@ func (w *invoicer) Work(ctx context.Context, job *river.Job[invoice]) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	_, err := w.db.ExecContext(ctx, insertInvoice, job.Args.Order, cents)
-	return err
+	return w.db.exec(ctx, insertInvoice, job.Args.Order, cents)
 }

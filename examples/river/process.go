@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +17,6 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
-	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/telemetry"
 	"github.com/taskspan/taskspan/worker"
 	"github.com/taskspan/taskspan/worker/riverworker"
@@ -38,7 +36,7 @@ type process struct {
 	name   string
 	runner *worker.Runner
 	queue  *queue
-	db     *sql.DB
+	db     *store
 	undo   []func(context.Context) error
 }
 
@@ -75,11 +73,10 @@ func open(ctx context.Context, name string, d dsn, collector string, queues map[
 	worker.SetDefault(p.runner)
 	p.undo = append(p.undo, p.runner.Drain)
 
-	// What is not part of a task, such as waiting for jobs, is not traced.
-	if p.db, err = otdb.Open(d.driver, d.source, otdb.WithRequireParent()); err != nil {
+	if p.db, err = openStore(ctx, d); err != nil {
 		return p, err
 	}
-	p.undo = append(p.undo, func(context.Context) error { return p.db.Close() })
+	p.undo = append(p.undo, func(context.Context) error { return p.db.close() })
 
 	workers := river.NewWorkers()
 	riverworker.AddWorker(workers, &invoicer{db: p.db})
