@@ -97,11 +97,12 @@ func (c *conn) Close() error {
 	return remember(nil, c.raw.Close())
 }
 
-// CheckNamedValue implements driver.NamedValueChecker: the raw connection's where
-// it has one. To return ErrSkip is the same as not to implement it.
-func (c *conn) CheckNamedValue(nv *driver.NamedValue) error {
+// CheckNamedValue implements driver.NamedValueChecker: the raw connection's where it has
+// one. Otherwise it does what database/sql does without, which spares it an ErrSkip.
+func (c *conn) CheckNamedValue(nv *driver.NamedValue) (err error) {
 	if c.checker == nil {
-		return driver.ErrSkip
+		nv.Value, err = driver.DefaultParameterConverter.ConvertValue(nv.Value)
+		return err
 	}
 	return remember(nil, c.checker.CheckNamedValue(nv))
 }

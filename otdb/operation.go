@@ -159,22 +159,16 @@ func (db *database) filter(ctx context.Context, info SpanInfo) (traced bool) {
 func (o *operation) end(out *outcome) {
 	out.classify(o)
 	if o.operationKind != nil {
-		guarded("the span", func() { o.endSpan(out) })
+		o.endSpan(out)
 		folds := o.folds(out)
-		guarded("the meter", func() { o.measure(out) })
+		o.measure(out)
 		if (o.ledger != nil || o.tx != nil) && !o.enterLedger(out, folds) && folds {
 			o.startLate(out) // no task is there to be folded into
 		}
 		if slow := o.db.cfg.slow; slow > 0 && o.statement() && out.inDriver() >= slow {
-			guarded("the handler of slow statements", func() { o.logSlow(out) })
+			o.logSlow(out)
 		}
 	}
-}
-
-// guarded calls f and survives its panic.
-func guarded(what string, f func()) {
-	defer scope.Guard(what)
-	f()
 }
 
 // elapsed returns the time from the begin of the operation to a reading of the
@@ -189,6 +183,7 @@ func (o *operation) elapsed(reading time.Duration) time.Duration {
 // endSpan ends the span, if there is one, and sets the length of the operation. The
 // time that it takes to describe the span is no part of that.
 func (o *operation) endSpan(out *outcome) {
+	defer scope.Guard("the span")
 	var opts []trace.SpanEndOption
 	switch described := out.described(o); {
 	case o.times == nil:
@@ -246,6 +241,7 @@ func (o *operation) describe(out *outcome) {
 
 // measure records the metrics.
 func (o *operation) measure(out *outcome) {
+	defer scope.Guard("the meter")
 	record := o.record
 	if out.class != nil {
 		record = recordOptions(out.classAttributes(o.metric[:len(o.metric):len(o.metric)]))

@@ -9,6 +9,7 @@ import (
 
 // logSlow writes the record of a slow statement.
 func (o *operation) logSlow(out *outcome) {
+	defer scope.Guard("the handler of slow statements")
 	logger := o.db.cfg.slowLogger
 	if logger == nil {
 		logger = slog.Default()

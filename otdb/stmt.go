@@ -47,6 +47,15 @@ func (s convertingStmt) ColumnConverter(i int) driver.ValueConverter {
 	return c
 }
 
+// CheckNamedValue implements driver.NamedValueChecker. The converter has its turn where
+// nobody checks.
+func (s convertingStmt) CheckNamedValue(nv *driver.NamedValue) error {
+	if s.checker == nil && s.conn.checker == nil {
+		return driver.ErrSkip
+	}
+	return s.stmt.CheckNamedValue(nv)
+}
+
 // newStmt wraps raw, with exactly its optional interfaces as far as database/sql can tell the difference.
 func newStmt(c *conn, raw driver.Stmt, st *statement, sk *skipped) driver.Stmt {
 	s := &stmt{conn: c, raw: raw, st: st, skipped: sk}

@@ -135,7 +135,8 @@ func (out *outcome) transaction(success txOutcome) txOutcome {
 func (t *transaction) ended(ctx context.Context, at time.Time, o txOutcome) {
 	t.account.End(at)
 	db := t.db
-	guarded("the meter", func() { db.transaction.Record(ctx, max(0, at.Sub(t.began)).Seconds(), db.transactions[o]...) })
+	defer scope.Guard("the meter")
+	db.transaction.Record(ctx, max(0, at.Sub(t.began)).Seconds(), db.transactions[o]...)
 }
 
 // loseTx ends a transaction that nobody can end any more, as its connection is used

@@ -37,8 +37,9 @@ type waitedPool struct {
 
 	// A pool without a limit has no waits: it is looked at from time to time, for a
 	// limit may be set at any time, and usually is set after Open.
-	limited atomic.Bool
-	next    atomic.Int64 // when it is looked at next, in Unix nanoseconds
+	limited   atomic.Bool
+	next      atomic.Int64 // when it is looked at next, a reading of the clock
+	nextTimed atomic.Int64 // by operations whose span knows its times: in Unix nanoseconds
 }
 
 func newWaitedPool(name string, db *sql.DB) *waitedPool {
@@ -56,13 +57,17 @@ func (p *waitedPool) claim(l *ledger.Ledger) time.Duration {
 	return d
 }
 
-// look reports whether the pool turns out to have a limit. It looks once in
+// look reports whether the pool turns out to have a limit when o begins. It looks once in
 // limitLookout, and for each new connection.
-func (p *waitedPool) look(at int64, fresh bool) bool {
-	if !fresh && at < p.next.Load() {
+func (p *waitedPool) look(o *operation, fresh bool) bool {
+	next, at := &p.next, int64(o.began)
+	if o.times != nil {
+		next, at = &p.nextTimed, o.started.UnixNano()
+	}
+	if !fresh && at < next.Load() {
 		return false
 	}
-	p.next.Store(at + int64(limitLookout))
+	next.Store(at + int64(limitLookout))
 	if p.db.Stats().MaxOpenConnections <= 0 {
 		return false
 	}
@@ -156,15 +161,14 @@ func (o *operation) claimWait() {
 	c.settled = c.resets && !o.wait.look
 }
 
-// lookForLimits claims from pools that turn out to have a limit, now that it is known
-// what time it is.
+// lookForLimits claims from pools that turn out to have a limit, now that the operation
+// has begun and knows when.
 func (o *operation) lookForLimits() {
 	c := o.wait.conn
 	fresh := !c.looked
 	c.looked = true
-	at := o.beganAt().UnixNano()
 	for _, p := range c.db.waited() {
-		if !p.limited.Load() && p.look(at, fresh) {
+		if !p.limited.Load() && p.look(o, fresh) {
 			o.wait.took += p.claim(o.ledger)
 		}
 	}
@@ -173,7 +177,8 @@ func (o *operation) lookForLimits() {
 // showWait puts the wait on the span.
 func (o *operation) showWait() {
 	if o.recording {
-		guarded("the span", func() { o.span.SetAttributes(connectionWaitKey.Float64(o.wait.took.Seconds())) })
+		defer scope.Guard("the span")
+		o.span.SetAttributes(connectionWaitKey.Float64(o.wait.took.Seconds()))
 	}
 }
 
