@@ -250,7 +250,8 @@ func (t *templater) value() {
 		t.out = append(t.out, t.in[t.at])
 		t.at++
 	}
-	from := t.at + len(t.in[t.at:]) - len(strings.TrimLeft(t.in[t.at:], " \t"))
+	// The value may be on the next line, which becomes this one.
+	from := t.at + len(t.in[t.at:]) - len(strings.TrimLeftFunc(t.in[t.at:], func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }))
 	if from < len(t.in) && !t.atSpan() {
 		if w, _ := t.wordingAt(from); w != nil {
 			t.hole(" ")
@@ -278,9 +279,12 @@ func (t *templater) value() {
 			return
 		}
 	}
-	word := t.at
+	word := max(t.at, from)
+	if len(t.spans) > 0 && t.spans[0].Start < word {
+		word = t.at
+	}
 	depth, quote := 0, byte(0)
-	end := t.find(t.at, func(i int) bool {
+	end := t.find(word, func(i int) bool {
 		switch c := t.in[i]; {
 		case quote != 0:
 			if c == quote && t.in[i-1] != '\\' {
@@ -310,11 +314,6 @@ func (t *templater) value() {
 		end = len(t.in)
 	case t.in[end] == '=':
 		end = word
-	}
-	if end < len(t.in) && t.in[end] == '\n' && strings.TrimSpace(t.in[t.at:end]) == "" && !t.atSpan() {
-		t.hole("") // of a value on the next line, which becomes this one
-		t.at = end
-		return
 	}
 	t.skip(end)
 	if end > 0 && end < len(t.in) && t.in[end-1] == ' ' {

@@ -151,7 +151,7 @@ func FuzzFind(f *testing.F) {
 		f.Add("", seed, "", false)
 		f.Add(seed, seed, seed, false)
 	}
-	for _, seed := range []string{"\x00EEEE", "\x01f600", "\U0001f600", "\U00010400 \u0451", `\u0000EEEE`, "\b\xff\xffx", "\u2028\v\a"} {
+	for _, seed := range []string{"\x00EEEE", "\x01f600", "\U0001f600", "\U00010400 \u0451", `\u0000EEEE`, "X\\\u06c7", "X\\\\\u06c7 \\", "\b\xff\xffx", "\u2028\v\a"} {
 		f.Add("{{x:  "+seed, "\b\xff\xffx", "{{x:", true)
 		f.Add(seed, seed, "{{x:", false)
 	}

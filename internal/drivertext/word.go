@@ -89,6 +89,11 @@ func next(s string) (r rune, size int) {
 	if n == len(s) {
 		return '\\', n
 	}
+	// Each time that a text is escaped doubles its backslashes, so that a power of two of
+	// them escapes what follows. Those before are text.
+	if escape := n & -n; escape < n {
+		return '\\', n - escape
+	}
 	switch s[n] | 0x20 {
 	case 'a', 'b', 'f', 'n', 'r', 't', 'v':
 		return ' ', n + 1
