@@ -34,6 +34,12 @@ const (
 // durationMetric is the histogram that has a point for every operation.
 const durationMetric = "db.client.operation.duration"
 
+// Attributes of the spans that stand for folded operations.
+const (
+	foldedCount    = attribute.Key("otdb.folded.count")
+	foldedDuration = attribute.Key("otdb.folded.duration") // of all of them, in seconds
+)
+
 // Recorder is where a test's telemetry goes.
 type Recorder struct {
 	TracerProvider *sdktrace.TracerProvider
@@ -46,6 +52,8 @@ type Recorder struct {
 	spans  []sdktrace.ReadOnlySpan
 	count  map[string]int // spans by scope
 	starts map[string]int // spans that were started, by scope
+	folds  int            // spans that stand for operations without spans of their own
+	folded int            // these operations
 	totals map[attribute.Distinct]*total
 	logs   syncBuffer
 }
@@ -127,7 +135,9 @@ func (e exporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) 
 func (r *Recorder) add(s sdktrace.ReadOnlySpan) {
 	set, _ := attribute.NewSetWithFiltered(s.Attributes(), func(kv attribute.KeyValue) bool {
 		switch kv.Key {
-		case semconv.DBQueryTextKey, "otdb.connection.wait", "otdb.driver.duration", "otdb.rows_affected", "otdb.rows_leaked", semconv.DBResponseReturnedRowsKey:
+		case semconv.DBQueryTextKey, "otdb.connection.wait",
+			foldedCount, "otdb.folded.errors", foldedDuration, "otdb.folded.max", "otdb.folded.rows",
+			"otdb.driver.duration", "otdb.rows_affected", "otdb.rows_leaked", semconv.DBResponseReturnedRowsKey:
 			return false
 		case semconv.DBQuerySummaryKey: // for PREPARE too, but not in the metric
 			return s.Name() != "PREPARE"
@@ -138,6 +148,15 @@ func (r *Recorder) add(s sdktrace.ReadOnlySpan) {
 	if t == nil {
 		t = &total{set: set}
 		r.totals[set.Equivalent()] = t
+	}
+	fold := attribute.NewSet(s.Attributes()...)
+	if n, folded := fold.Value(foldedCount); folded {
+		sum, _ := fold.Value(foldedDuration)
+		r.folds++
+		r.folded += int(n.AsInt64())
+		t.count += uint64(n.AsInt64())
+		t.sum += sum.AsFloat64()
+		return
 	}
 	t.count++
 	t.sum += s.EndTime().Sub(s.StartTime()).Seconds()
@@ -356,6 +375,13 @@ func (r *Recorder) Count(scope string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count[scope]
+}
+
+// Folded returns how many spans stand for operations that were folded, and for how many.
+func (r *Recorder) Folded() (spans, operations int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.folds, r.folded
 }
 
 // DurationPoints returns the points of the histogram of operations.
