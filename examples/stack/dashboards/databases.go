@@ -1,7 +1,5 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // ofDatabase selects the operations on the databases that the viewer chose.
 const ofDatabase = `job=~"$job", instance=~"$instance", db_system_name=~"$system", db_namespace=~"$namespace"`
 
@@ -24,7 +22,7 @@ var (
 )
 
 // databases is the dashboard of statements and connections.
-func databases() (dashboard.Dashboard, error) {
+func databases() (file, error) {
 	byStatement := func(quantile string) []query {
 		return []query{{
 			expr:   `topk(10, histogram_quantile(` + quantile + `, sum by (db_query_summary, le) (rate(db_client_operation_duration_seconds_bucket{` + ofStatement + `}[$__rate_interval]))) >= 0)`,

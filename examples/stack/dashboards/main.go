@@ -5,31 +5,20 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 // files returns the dashboards, by the names of their files.
 func files() (map[string][]byte, error) {
 	all := make(map[string][]byte)
-	for _, made := range []func() (dashboard.Dashboard, error){tasks, databases} {
-		d, err := made()
+	for _, made := range []func() (file, error){tasks, databases} {
+		f, err := made()
 		if err != nil {
 			return nil, err
 		}
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if err := e.Encode(d); err != nil {
-			return nil, err
-		}
-		all[*d.Uid+".json"] = b.Bytes()
+		all[f.name] = f.text
 	}
 	return all, nil
 }

@@ -1,7 +1,5 @@
 package main
 
-import "github.com/grafana/grafana-foundation-sdk/go/dashboard"
-
 // ofTask selects the tasks that the viewer chose.
 const ofTask = `job=~"$job", instance=~"$instance", worker_task_name=~"$task"`
 
@@ -17,7 +15,7 @@ var (
 const failed = `worker_task_result=~"failure|panic|timeout"`
 
 // tasks is the dashboard of worker tasks.
-func tasks() (dashboard.Dashboard, error) {
+func tasks() (file, error) {
 	return newDashboard("taskspan-tasks", "Tasks", "What worker tasks do, how long they take, and how they end.", []group{
 		{"Now", []chart{
 			{kind: "stat", title: "Running", unit: count, width: 6, description: "Tasks that are running.",

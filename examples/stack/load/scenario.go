@@ -212,10 +212,13 @@ func stuck(ctx context.Context, s *scene) error {
 // crash ends the process.
 func crash(ctx context.Context, s *scene) error {
 	return s.runner.Run(ctx, "load.outer", func(ctx context.Context) error {
-		_, err := worker.Go(ctx, "load.inner", func(context.Context) (order, error) {
-			var none *order
-			return *none, nil // here: crash
+		_, err := worker.Go(ctx, "load.inner", func(context.Context) (int, error) {
+			return mean(10, 0), nil
 		}, worker.WithRunner(s.runner)).Wait()
 		return err
 	})
+}
+
+func mean(total, n int) int {
+	return total / n // here: crash
 }
