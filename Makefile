@@ -7,6 +7,7 @@ SHELL       := /bin/bash
 GO            ?= go
 GOLANGCI      := v2.15.0
 GOVULNCHECK   := v1.9.0
+JAEGER        := v1.76.0
 TOOLS         ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/taskspan/bin
 JOBS          ?= 2
 NEXT_GO       ?= go1.27.4
@@ -103,7 +104,15 @@ bench: ## measure what tracing costs, beside the floor and the other wrappers (B
 
 .PHONY: integration
 integration: ## test against real database servers (needs Docker)
-	@integration/run
+	@TASKSPAN_JAEGER=$(wildcard $(TOOLS)/jaeger-$(JAEGER)) integration/run
+
+.PHONY: jaeger
+jaeger: $(TOOLS)/jaeger-$(JAEGER) ## test against a Jaeger, which it builds once per version (15 minutes of CPU time)
+	@cd integration && $(ALONE) TASKSPAN_JAEGER=$< $(GO) test -count=1 -v -run Jaeger ./backends
+
+$(TOOLS)/jaeger-$(JAEGER):
+	@echo "building Jaeger $(JAEGER); this takes about ten minutes, once" >&2
+	@integration/backends/jaeger $@ $(JAEGER)
 
 .PHONY: selftest
 selftest: $(TOOLS)/golangci-lint-$(GOLANGCI) ## show that the checks can fail

@@ -43,6 +43,24 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestNeeds: a test that another target runs is named, and the table is compared.
+func TestNeeds(t *testing.T) {
+	readme := filepath.Join(t.TempDir(), "README.md")
+	if err := os.WriteFile(readme, []byte(begin+end), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := events + `{"Action":"attr","Package":"p","Test":"TestB","Key":"needs","Value":"make b"}
+{"Action":"skip","Package":"p","Test":"TestB"}
+`
+	var out strings.Builder
+	if err := run(strings.NewReader(in), &out, readme, false); err == nil {
+		t.Error("the table was not compared")
+	}
+	if s := out.String(); !strings.Contains(s, "2 tests passed, 0 skipped") || !strings.Contains(s, "*** NOT DONE: make b does it\n") {
+		t.Error(s)
+	}
+}
+
 func TestRunFails(t *testing.T) {
 	readme := filepath.Join(t.TempDir(), "README.md")
 	for name, in := range map[string]string{
