@@ -87,7 +87,8 @@ func (f *finder) file(file *ast.File) {
 			if isRaw(fn) {
 				f.raw(file, n)
 			}
-			if o := openers[source.Name(fn)]; o != nil {
+			// A library that calls its own opener is not a program that uses it.
+			if o := openers[source.Name(fn)]; o != nil && fn.Pkg() != f.Pkg {
 				called[ast.Unparen(n.Fun)] = true
 				if o.origin == nil || reported(o.origin(f, n)) {
 					o.report(f, file, n)

@@ -8,7 +8,7 @@ import (
 )
 
 func TestOpeners(t *testing.T) {
-	vettest.Run(t, opendb.Analyzer, "open", "opendot", "opentraced", "openconnector", "openlibrary", "openlibrarydot")
+	vettest.Run(t, opendb.Analyzer, "open", "opendot", "opentraced", "openconnector", "openlibrary", "openlibrarydot", "github.com/jmoiron/sqlx")
 }
 
 func TestAny(t *testing.T) {

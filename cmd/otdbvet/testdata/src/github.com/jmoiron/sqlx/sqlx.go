@@ -24,3 +24,6 @@ func (*DB) NamedQueryContext(ctx context.Context, query string, arg any) (*Rows,
 func (*DB) Beginx() (*Tx, error)                                           { return nil, nil }
 func (*DB) BeginTxx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) { return nil, nil }
 func (*Tx) NamedQuery(query string, arg any) (*Rows, error)                { return nil, nil }
+
+// A call within the library itself.
+func local() (*DB, error) { return Connect("sqlite3", ":memory:") }
