@@ -1,23 +1,31 @@
-// Package errs says what went wrong: a class that is safe as a metric label,
-// and a text that is safe to export.
+// Package errs says what went wrong: a class that is safe as a metric label, and a
+// text that is safe to export.
 //
-// An error of a database is two things at once. For the program it is a value
-// to be compared and returned, and nothing here changes that. For telemetry it
-// is a risk: drivers quote the values they were given, so that the text of a
-// failed insert holds a customer's address, and an error text used as a label
-// makes as many time series as there are customers.
+//	err := transfer(ctx, db)
+//	if errs.Classify(err).Retryable { // a deadlock, a lost connection, …
+//		err = transfer(ctx, db)
+//	}
+//	if err != nil {
+//		slog.ErrorContext(ctx, "transfer failed", "error", errs.Message(err))
+//	}
 //
-// [Classify] answers with a [Class]: a coarse [Kind], the values of the
-// OpenTelemetry attributes error.type and db.response.status_code, and whether
+// [Classify] returns a [Class]: a coarse [Kind], the same for all databases, the values
+// of the OpenTelemetry attributes error.type and db.response.status_code, and whether
 // the same work may succeed when it is done again from the start.
 //
-// [Message] answers with a text. The words of an application are kept, and its
-// values, and what a driver or a library quoted, are not:
+// [Message] returns a text. The words of an application are kept; its values, and
+// what a driver or a library quoted, are not:
 //
 //	save user ?: constraint (23505): duplicate key, constraint "users_email_key", table "public.users"
 //
-// [DriverMessage] is for an error that is known to come from a driver, one that
-// nobody has wrapped yet: it keeps no text that it does not recognise.
+// [DriverMessage] is for an error that is known to come from a driver, one that nobody
+// has wrapped yet: it keeps no text that it does not recognise.
+//
+// An error of a database is two things at once. For the program it is a value to be
+// compared and returned, and nothing here changes that. For telemetry it is a risk:
+// drivers quote the values they were given, so that the text of a failed insert holds
+// a customer's address, and an error text used as a label makes as many time series
+// as there are customers.
 //
 // No driver is imported. Errors of PostgreSQL (pgx, lib/pq, bun's pgdriver), MySQL and MariaDB
 // (go-sql-driver/mysql, go-mysql), SQLite (mattn/go-sqlite3, modernc.org/sqlite,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/taskspan/taskspan/errs"
 )
@@ -35,6 +36,31 @@ func ExampleClassify() {
 	// serialization: 40001, retry true
 	// timeout: context.DeadlineExceeded, retry false
 	// other: *errors.errorString, retry false
+}
+
+// What a deadlock or a lost connection has stopped is done again, from the start of
+// the transaction; nothing else is.
+func ExampleClassify_retry() {
+	attempts := []error{&postgresError{Code: "40P01"}, &postgresError{Code: "40001"}, nil}
+	transfer := func(_ context.Context, n int) error { return attempts[n-1] }
+
+	ctx := context.Background()
+	const maxAttempts = 5
+	var err error
+	for n := 1; ; n++ {
+		err = transfer(ctx, n)
+		class := errs.Classify(err)
+		if !class.Retryable || n == maxAttempts || ctx.Err() != nil {
+			break
+		}
+		fmt.Printf("attempt %d: %s\n", n, class.Kind)
+		time.Sleep(time.Duration(n) * time.Millisecond) // longer in a program
+	}
+	fmt.Println(err)
+	// Output:
+	// attempt 1: deadlock
+	// attempt 2: serialization
+	// <nil>
 }
 
 func ExampleMessage() {
@@ -88,7 +114,7 @@ func ExamplePanicError() {
 	err := func() (err error) {
 		defer func() {
 			if v := recover(); v != nil {
-				err = &errs.PanicError{Value: v}
+				err = &errs.PanicError{Value: v, Stack: errs.Stack()}
 			}
 		}()
 		panic("secret")

@@ -301,3 +301,56 @@ func (c connector) Driver() driver.Driver {
 	defer db.Close()
 	return db.Driver()
 }
+
+// A name says more than a summary where many statements look alike. It is that of the
+// span, and of the series.
+func ExampleNameQuery() {
+	db, err := otdb.Open("sqlite3", ":memory:", otdb.WithTracerProvider(provider()),
+		otdb.WithOperations(0)) // statements alone
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	ctx := otdb.NameQuery(context.Background(), "due invoices")
+	var n int
+	if err := db.QueryRowContext(ctx, "SELECT 1").Scan(&n); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// span: due invoices
+}
+
+// A driver that a program registers by itself is wrapped before.
+func ExampleWrapDriver() {
+	db, err := sql.Open("sqlite3", "") // for its driver: this opens nothing
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	sql.Register("sqlite3-traced", otdb.WrapDriver(db.Driver(), otdb.WithTracerProvider(provider()), otdb.WithOperations(0)))
+
+	traced, err := sql.Open("sqlite3-traced", ":memory:")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer traced.Close()
+	if _, err := traced.Exec("CREATE TABLE users (id INTEGER)"); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// span: CREATE TABLE users
+}
+
+// A connector is wrapped where a library, and not the program, makes the database.
+func ExampleWrapConnector() {
+	wrapped := otdb.WrapConnector(connectorTo(":memory:"), otdb.WithTracerProvider(provider()), otdb.WithOperations(0))
+
+	db := sql.OpenDB(wrapped) // the library does this
+	defer db.Close()
+	if _, err := db.Exec("CREATE TABLE users (id INTEGER)"); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// span: CREATE TABLE users
+}

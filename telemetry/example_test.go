@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"go.opentelemetry.io/otel"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/taskspan/taskspan/telemetry"
@@ -90,4 +92,22 @@ func ExampleNewLogHandler() {
 	// Output:
 	// level=INFO msg=indexed package.imports=12 trace_id=4bf92f00000000000000000000000000 span_id=00f0670000000000
 	// level=INFO msg="no span here"
+}
+
+// A program that sets up its own provider keeps the spans of tasks apart from those of
+// their statements.
+func ExampleNewSpanProcessor() {
+	exporter := tracetest.NewInMemoryExporter() // or one of OTLP
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(telemetry.NewSpanProcessor(exporter)))
+	ctx := context.Background()
+	_, span := provider.Tracer("example").Start(ctx, "load packages")
+	span.End()
+	if err := provider.ForceFlush(ctx); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(exporter.GetSpans()[0].Name)
+	fmt.Println(provider.Shutdown(ctx))
+	// Output:
+	// load packages
+	// <nil>
 }

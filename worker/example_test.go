@@ -156,3 +156,91 @@ func ExampleWithInput() {
 	fmt.Println(err)
 	// Output: <nil>
 }
+
+// A job is a part of the trace that put it into the queue.
+func ExampleContinueFrom() {
+	runner, err := worker.New(
+		worker.WithTracerProvider(trace.NewTracerProvider()),
+		worker.WithPropagator(propagation.TraceContext{}),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	headers := propagation.MapCarrier{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+	err = runner.Run(context.Background(), "work", func(ctx context.Context) error {
+		report, _ := worker.CurrentReport(ctx)
+		fmt.Println(report.Span.TraceID())
+		return nil
+	}, worker.ContinueFrom(headers))
+	fmt.Println(err)
+	// Output:
+	// 0af7651916cd43dd8448eb211c80319c
+	// <nil>
+}
+
+// Of an attempt that is not the last one, a failure is a retry, unless no attempt will
+// help.
+func ExamplePermanent() {
+	errNoCustomer := errors.New("there is no such customer")
+
+	runner, err := worker.New(worker.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer runner.Watch(func(_ context.Context, r worker.Report) { fmt.Println(r.Result) })()
+	for _, err := range []error{errNoCustomer, worker.Permanent(errNoCustomer)} {
+		err := runner.Run(context.Background(), "invoice", func(context.Context) error { return err },
+			worker.WithAttempt(1), worker.WithMaxAttempts(3))
+		fmt.Println(err == errNoCustomer)
+	}
+	// Output:
+	// retry
+	// true
+	// failure
+	// true
+}
+
+// The page of tasks, and the log record of a task that runs for long, show how far it is.
+func ExampleProgress() {
+	orders := []string{"a", "b", "c"}
+	err := worker.Run(context.Background(), "ship", func(ctx context.Context) error {
+		for i := range orders {
+			worker.Progress(ctx, int64(i+1), int64(len(orders)))
+		}
+		report, _ := worker.CurrentReport(ctx)
+		fmt.Println(report.Done, "of", report.Total)
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// 3 of 3
+	// <nil>
+}
+
+// A task can look at what it has done to its databases.
+func ExampleCurrentReport() {
+	err := worker.Run(context.Background(), "import", func(ctx context.Context) error {
+		if report, ok := worker.CurrentReport(ctx); ok {
+			fmt.Println(report.Name, report.DB.Operations, "operations")
+		}
+		return nil
+	})
+	fmt.Println(err)
+	// Output:
+	// import 0 operations
+	// <nil>
+}
+
+func ExampleSetDefault() {
+	runner, err := worker.New(worker.WithRecoverPanics())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	worker.SetDefault(runner) // whose tasks worker.Run, Do, Wrap and Go run
+	defer worker.SetDefault(nil)
+	fmt.Println(worker.Default() == runner)
+	// Output: true
+}

@@ -263,8 +263,8 @@ func WithMaxTaskNames(n int) Option {
 	})
 }
 
-// WithRepeatedStatements sets how often statements of one summary must run in a
-// task to make a finding of the kind repeated_statement. The default is 20;
+// WithRepeatedStatements sets how often statements of one text must run in a task
+// to make a finding of the kind repeated_statement. The default is 20;
 // zero turns the finding off. Less is a mistake.
 func WithRepeatedStatements(n int) SharedOption {
 	return sharedOption{func(l *ledger.Limits) { l.RepeatedStatements = int64(n) }, negative(n < 0, "repeated statements", n)}

@@ -112,3 +112,35 @@ func ExampleWithTaskOptions() {
 	}))
 	_ = river.Config{Plugins: []rivertype.Plugin{plugin}}
 }
+
+// GreetWorker works on greetings.
+type GreetWorker struct{ river.WorkerDefaults[Greeting] }
+
+// Work implements river.Worker.
+func (*GreetWorker) Work(_ context.Context, job *river.Job[Greeting]) error {
+	fmt.Println("hello,", job.Args.Name)
+	return nil
+}
+
+// The spans of its jobs have GreetWorker's Work as code.function.name.
+func ExampleAddWorker() {
+	workers := river.NewWorkers()
+	riverworker.AddWorker(workers, &GreetWorker{})
+	// Where a mistake must not panic:
+	if err := riverworker.AddWorkerSafely(river.NewWorkers(), &GreetWorker{}); err != nil {
+		log.Fatal(err)
+	}
+	_ = river.Config{Workers: workers, Plugins: []rivertype.Plugin{riverworker.New()}}
+}
+
+// Gauges of the jobs that wait, and of how long, from one process of all.
+func ExampleObserveQueues() {
+	observe := func(client *river.Client[*sql.Tx]) (stop func()) {
+		stop, err := riverworker.ObserveQueues(client)
+		if err != nil {
+			log.Print(err)
+		}
+		return stop
+	}
+	_ = observe
+}
