@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-const usage = "usage: quickstart [-dir directory] [-dsn database] [-serve address]"
+const usage = "usage: quickstart [-dir directory] [-dsn database] [-serve address] [-tasks address]"
 
 const help = usage + `
 
@@ -21,6 +21,7 @@ the trace of each task, and a table of all tasks.
   -dir directory   the root of the module (default: that of the current directory)
   -dsn database    a file for SQLite, or postgres://… (default: a temporary file)
   -serve address   keep serving /metrics, for example at localhost:9464, until interrupted
+  -tasks address   serve the page of tasks as well, for example at localhost:9465, until interrupted
 
 OTEL_* variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, export the telemetry.
 `
@@ -32,6 +33,7 @@ type flags struct {
 	dir   string // "" for the module of the current directory
 	dsn   dsn
 	serve string // "" for not at all
+	tasks string // likewise
 }
 
 // parseFlags never repeats a value in an error: it may be a DSN that was put in
@@ -44,6 +46,7 @@ func parseFlags(args []string) (flags, error) {
 	set.StringVar(&f.dir, "dir", "", "")
 	set.StringVar(&name, "dsn", "", "")
 	set.StringVar(&f.serve, "serve", "", "")
+	set.StringVar(&f.tasks, "tasks", "", "")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return f, errHelp
@@ -59,7 +62,7 @@ func parseFlags(args []string) (flags, error) {
 	if set.NArg() > 0 {
 		return f, fmt.Errorf("%d arguments too many: there are only flags", set.NArg())
 	}
-	if err := checkServe(f.serve); err != nil {
+	if err := errors.Join(checkAddress("-serve", f.serve), checkAddress("-tasks", f.tasks)); err != nil {
 		return f, err
 	}
 	var err error
@@ -90,23 +93,18 @@ func unknownFlag(set *flag.FlagSet, given string) string {
 	return "-" + given
 }
 
-// checkServe finds early, and without the text itself, what cannot be served at.
-func checkServe(address string) error {
+// checkAddress finds early, and without the text itself, what cannot be served at.
+func checkAddress(flag, address string) error {
 	if address == "" {
 		return nil
 	}
 	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return errServe
-	}
-	n, err := strconv.Atoi(port)
+	n, numeric := strconv.Atoi(port)
 	switch {
-	case err != nil:
-		return errServe
+	case err != nil, numeric != nil:
+		return fmt.Errorf("%s takes a host and a port, such as localhost:9464", flag)
 	case n < 0 || n > math.MaxUint16:
-		return fmt.Errorf("-serve: port %d is not between 0 and %d", n, math.MaxUint16)
+		return fmt.Errorf("%s: port %d is not between 0 and %d", flag, n, math.MaxUint16)
 	}
 	return nil
 }
-
-var errServe = errors.New("-serve takes a host and a port, such as localhost:9464")

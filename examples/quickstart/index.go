@@ -71,6 +71,18 @@ func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err err
 	served := tel.MetricsAddr() // nil: nothing is
 
 	out := bufio.NewWriter(stdout) // keeps the first error of all that is printed
+	// Errors go to the logs that are exported, and to this program's reader
+	// through the trees: a terminal needs them no third time.
+	runner, err := worker.New(worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))))
+	if err != nil {
+		return err
+	}
+	worker.SetDefault(runner)
+	stop, err := servePage(ctx, f.tasks, runner, stdout)
+	if err != nil {
+		return &problem{"-tasks", err}
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	x := &indexer{graph: g, progress: p}
 	if err := x.process(ctx, f.dsn); err != nil {
 		printTasks(out, printed, summary)
@@ -88,7 +100,7 @@ func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err err
 	if err := out.Flush(); err != nil {
 		return writing(err)
 	}
-	if f.serve != "" && served != nil {
+	if f.serve != "" && served != nil || f.tasks != "" {
 		<-ctx.Done()
 	}
 	return nil
@@ -103,14 +115,6 @@ func (x *indexer) process(ctx context.Context, d dsn) (err error) {
 		}
 		defer func() { err = errors.Join(err, remove()) }()
 	}
-	// Errors go to the logs that are exported, and to this program's reader
-	// through the trees: a terminal needs them no third time.
-	runner, err := worker.New(worker.WithLogger(slog.New(telemetry.NewLogHandler(nil))))
-	if err != nil {
-		return err
-	}
-	worker.SetDefault(runner)
-
 	x.db, err = otdb.Open(d.driver, d.source)
 	if err != nil {
 		return &problem{d.name, err}

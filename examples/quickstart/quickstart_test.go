@@ -269,6 +269,7 @@ func TestUsage(t *testing.T) {
 		"serve without port":   {[]string{"-serve", canary}, "-serve takes a host and a port, such as localhost:9464"},
 		"serve a DSN":          {[]string{"-serve", "postgres://u:" + canary + "@h/d"}, "-serve takes a host and a port, such as localhost:9464"},
 		"serve no port":        {[]string{"-serve", "localhost:" + canary}, "-serve takes a host and a port, such as localhost:9464"},
+		"page without port":    {[]string{"-tasks", canary}, "-tasks takes a host and a port, such as localhost:9464"},
 		"serve high port":      {[]string{"-serve", "localhost:99999"}, "-serve: port 99999 is not between 0 and 65535"},
 		"malformed flag":       {[]string{"-=" + canary}, "an argument is not a well-formed flag"},
 		"no value":             {[]string{"-dsn"}, "flag needs an argument: -dsn"},
@@ -524,7 +525,7 @@ func TestInterruptedEarly(t *testing.T) {
 
 func TestServe(t *testing.T) {
 	// The port is the operator's, and is any that is free.
-	cmd := program(t, "-dir", smallModule(t), "-serve", "127.0.0.1:1")
+	cmd := program(t, "-dir", smallModule(t), "-serve", "127.0.0.1:1", "-tasks", "127.0.0.1:0")
 	cmd.Env = append(cmd.Env, "OTEL_EXPORTER_PROMETHEUS_PORT=0")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -547,21 +548,14 @@ func TestServe(t *testing.T) {
 	if told == nil {
 		t.Fatalf("it does not say where it serves:\n%s", seen.String())
 	}
-	address := told[1]
-
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
+	page := regexp.MustCompile(`(?m)^The tasks are at (http://127\.0\.0\.1:\d+/debug/tasks)$`).FindStringSubmatch(seen.String())
+	if page == nil {
+		t.Fatalf("it does not say where the page is:\n%s", seen.String())
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
+	if shown := get(t, page[1]+"?view=recent"); !bytes.Contains(shown, []byte("quickstart.insert_twice")) || bytes.Contains(shown, []byte(confidential)) {
+		t.Errorf("the page shows\n%s", shown)
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := get(t, "http://"+told[1]+"/metrics")
 	for _, want := range []string{
 		`(?m)^worker_task_duration_seconds_count\{.*worker_task_name="quickstart\.load",worker_task_result="success".*\} 1$`,
 		`(?m)^worker_task_duration_seconds_count\{error_type="2067",.*worker_task_name="quickstart\.insert_twice",worker_task_result="failure".*\} 1$`,
@@ -584,6 +578,24 @@ func TestServe(t *testing.T) {
 	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
 		t.Errorf("%v, stderr %q", err, &stderr)
 	}
+}
+
+func get(t *testing.T, url string) []byte {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
 }
 
 // TestExport runs the main job with a collector, and expects every task there.

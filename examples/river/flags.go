@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-const usage = "usage: river [-dsn database] [-role demo|producer|worker] [-name name] [-orders n]"
+const usage = "usage: river [-dsn database] [-role demo|producer|worker] [-name name] [-orders n] [-tasks address]"
 
 const help = usage + `
 
@@ -22,6 +22,7 @@ the middle of a job, and prints who did what, and the trace of that job.
                   producer: prepare the database, and insert jobs
                   worker: work jobs until interrupted, and finish what has begun
   -name name      what a worker is called (default: the host and the process)
+  -tasks address  where a worker serves the page of its tasks, for example localhost:8081
   -orders n       how many orders a producer places, each of them a job (default: 12)
 
 OTEL_* variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, export the telemetry.
@@ -42,6 +43,7 @@ type flags struct {
 	dsn    dsn
 	role   string
 	name   string
+	tasks  string // "" for nowhere
 	orders int
 }
 
@@ -55,6 +57,7 @@ func parseFlags(args []string, defaultDSN string) (flags, error) {
 	set.StringVar(&source, "dsn", defaultDSN, "")
 	set.StringVar(&f.role, "role", "demo", "")
 	set.StringVar(&f.name, "name", "", "")
+	set.StringVar(&f.tasks, "tasks", "", "")
 	set.StringVar(&orders, "orders", strconv.Itoa(defaultOrders), "")
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -175,6 +175,11 @@ func runWorker(ctx context.Context, f flags, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	stop, err := servePage(ctx, f.tasks, p.runner, stdout)
+	if err != nil {
+		return &problem{"-tasks", err}
+	}
+	p.undo = append(p.undo, func(context.Context) error { return stop() })
 	if err := p.queue.validate(ctx); err != nil {
 		return &problem{f.dsn.name, err}
 	}

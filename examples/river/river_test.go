@@ -177,7 +177,7 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("exit code %d, stderr %q, stdout %q", code, stderr, stdout)
 	}
 
-	cmd := program(t, "-role", "worker", "-name", "printer")
+	cmd := program(t, "-role", "worker", "-name", "printer", "-tasks", "127.0.0.1:0")
 	cmd.Env = append(cmd.Env, dsnVariable+"="+file)
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
@@ -189,11 +189,19 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := bufio.NewReader(pipe)
+	line, err := lines.ReadString('\n')
+	page, ok := strings.CutPrefix(strings.TrimSpace(line), "The tasks are at ")
+	if err != nil || !ok {
+		t.Fatalf("it says %q, %v, stderr %q", line, err, &errOut)
+	}
 	if line, err := lines.ReadString('\n'); err != nil || line != "printer works.\n" {
 		t.Fatalf("it says %q, %v, stderr %q", line, err, &errOut)
 	}
 	db := openFile(t, file)
 	waitFor(t, func() bool { return count(t, db, "SELECT count(*) FROM river_job WHERE state = 'running'") == 1 })
+	if shown := get(t, page); !strings.Contains(shown, "invoice") {
+		t.Errorf("the page of tasks shows\n%s", shown)
+	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -213,6 +221,24 @@ func TestDrain(t *testing.T) {
 	if n := count(t, db, "SELECT count(*) FROM riverdemo_invoices"); n != completed {
 		t.Errorf("%d invoices of %d jobs", n, completed)
 	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 // waitFor waits for another process.
