@@ -21,7 +21,8 @@ import (
 
 // collector receives OTLP over HTTP.
 type collector struct {
-	URL string
+	URL     string
+	handler http.Handler
 
 	mu      sync.Mutex
 	spans   []received[*trace.Span]
@@ -76,9 +77,8 @@ func newCollector(t *testing.T) *collector {
 		}
 		return &collogs.ExportLogsServiceResponse{}, err
 	}))
-	server := httptest.NewUnstartedServer(mux)
-	server.Config.SetKeepAlivesEnabled(false) // the exporters' shared transports never close idle connections
-	server.Start()
+	c.handler = mux
+	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	c.URL = server.URL
 	return c

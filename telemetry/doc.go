@@ -53,6 +53,8 @@
 //	number out of range, or none    the default: 2048 for OTEL_BSP_MAX_QUEUE_SIZE=-1
 //	OTEL_TRACES_SAMPLER, other enumerations, true and false    the default
 //	OTEL_EXPORTER_OTLP_HEADERS      the elements of the form key=value
+//	OTEL_EXPORTER_OTLP_CERTIFICATE  the certificates of the system
+//	OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, _KEY    no certificate of the client
 //	OTEL_EXPORTER_OTLP_ENDPOINT     nothing: the signal is not exported there
 //	OTEL_*_EXPORTER                 the other exporters of the list
 //	OTEL_PROPAGATORS                tracecontext,baggage

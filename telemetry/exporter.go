@@ -42,8 +42,8 @@ var spanExporters = maker[sdktrace.SpanExporter]{
 		return stdouttrace.New()
 	},
 	http: func(ctx context.Context, o otlp) (sdktrace.SpanExporter, error) {
-		return otlptracehttp.New(ctx, options(o, otlptracehttp.WithTimeout, otlptracehttp.WithHeaders, otlptracehttp.WithInsecure(),
-			otlptracehttp.WithCompression(otlptracehttp.NoCompression))...)
+		return otlptracehttp.New(ctx, append(options(o, otlptracehttp.WithTimeout, otlptracehttp.WithHeaders, otlptracehttp.WithInsecure(),
+			otlptracehttp.WithCompression(otlptracehttp.NoCompression)), otlptracehttp.WithHTTPClient(o.client))...)
 	},
 	grpc: func(ctx context.Context, o otlp) (sdktrace.SpanExporter, error) {
 		return otlptracegrpc.New(ctx, options(o, otlptracegrpc.WithTimeout, otlptracegrpc.WithHeaders, otlptracegrpc.WithInsecure())...)
@@ -57,8 +57,8 @@ var logExporters = maker[sdklog.Exporter]{
 		return stdoutlog.New()
 	},
 	http: func(ctx context.Context, o otlp) (sdklog.Exporter, error) {
-		return otlploghttp.New(ctx, options(o, otlploghttp.WithTimeout, otlploghttp.WithHeaders, otlploghttp.WithInsecure(),
-			otlploghttp.WithCompression(otlploghttp.NoCompression))...)
+		return otlploghttp.New(ctx, append(options(o, otlploghttp.WithTimeout, otlploghttp.WithHeaders, otlploghttp.WithInsecure(),
+			otlploghttp.WithCompression(otlploghttp.NoCompression)), otlploghttp.WithHTTPClient(o.client))...)
 	},
 	grpc: func(ctx context.Context, o otlp) (sdklog.Exporter, error) {
 		return otlploggrpc.New(ctx, options(o, otlploggrpc.WithTimeout, otlploggrpc.WithHeaders, otlploggrpc.WithInsecure())...)
@@ -72,8 +72,8 @@ var metricReaders = maker[sdkmetric.Reader]{
 		return periodic(stdoutmetric.New())
 	},
 	http: func(ctx context.Context, o otlp) (sdkmetric.Reader, error) {
-		return periodic(otlpmetrichttp.New(ctx, options(o, otlpmetrichttp.WithTimeout, otlpmetrichttp.WithHeaders, otlpmetrichttp.WithInsecure(),
-			otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression))...))
+		return periodic(otlpmetrichttp.New(ctx, append(options(o, otlpmetrichttp.WithTimeout, otlpmetrichttp.WithHeaders, otlpmetrichttp.WithInsecure(),
+			otlpmetrichttp.WithCompression(otlpmetrichttp.NoCompression)), otlpmetrichttp.WithHTTPClient(o.client))...))
 	},
 	grpc: func(ctx context.Context, o otlp) (sdkmetric.Reader, error) {
 		return periodic(otlpmetricgrpc.New(ctx, options(o, otlpmetricgrpc.WithTimeout, otlpmetricgrpc.WithHeaders, otlpmetricgrpc.WithInsecure())...))
@@ -84,8 +84,8 @@ var metricReaders = maker[sdkmetric.Reader]{
 // variable is no good.
 func options[O any](o otlp, timeout func(time.Duration) O, headers func(map[string]string) O, insecure O, uncompressed ...O) []O {
 	var opts []O
-	if o.timeout != nil {
-		opts = append(opts, timeout(*o.timeout))
+	if o.replaced {
+		opts = append(opts, timeout(o.timeout))
 	}
 	if o.headers != nil {
 		opts = append(opts, headers(o.headers))
@@ -132,8 +132,8 @@ func checkProducers(exporters []string, served bool) error {
 	return nil
 }
 
-// make makes the exporter of that name.
-func (m maker[T]) make(ctx context.Context, name string) (T, error) {
+// make makes the exporter of that name. What it holds beyond its own shutdown is let go of with p.
+func (m maker[T]) make(ctx context.Context, name string, p *parts) (T, error) {
 	var made T
 	var err error
 	switch {
@@ -142,11 +142,14 @@ func (m maker[T]) make(ctx context.Context, name string) (T, error) {
 		if err != nil {
 			return made, err
 		}
-		construct := m.http
-		if protocol == protocolGRPC {
-			construct = m.grpc
+		construct, settings := m.grpc, m.signal.otlpSettings()
+		if protocol != protocolGRPC {
+			var release func()
+			settings.client, release = m.signal.httpClient(settings)
+			p.releases = append(p.releases, release)
+			construct = m.http
 		}
-		if made, err = construct(ctx, m.signal.otlpSettings()); err != nil {
+		if made, err = construct(ctx, settings); err != nil {
 			return made, m.signal.errorf("%w", err)
 		}
 		return made, nil

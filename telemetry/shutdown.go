@@ -17,7 +17,8 @@ const (
 
 // parts are the things that Start has set up, in the order in which it did.
 type parts struct {
-	list []part
+	list     []part
+	releases []func() // let go of what nothing uses any more, in the end
 
 	once sync.Once
 	done chan struct{} // closed when err is final
@@ -78,6 +79,9 @@ func (p *parts) stop(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("telemetry: stopping %s: %w", p.list[i].name, err))
 		}
 		cancel()
+	}
+	for _, release := range p.releases {
+		release()
 	}
 	return errors.Join(errs...)
 }

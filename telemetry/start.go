@@ -101,7 +101,7 @@ func (s *setup) prepareTraces(ctx context.Context) {
 			s.tree = true
 			continue
 		}
-		if e, err := spanExporters.make(ctx, name); err != nil {
+		if e, err := spanExporters.make(ctx, name, &s.telemetry.parts); err != nil {
 			s.report(err)
 		} else {
 			s.spanExporters = append(s.spanExporters, e)
@@ -113,7 +113,7 @@ func (s *setup) prepareLogs(ctx context.Context) {
 	names, err := logsSignal.exporters()
 	s.report(err)
 	for _, name := range names {
-		if e, err := logExporters.make(ctx, name); err != nil {
+		if e, err := logExporters.make(ctx, name, &s.telemetry.parts); err != nil {
 			s.report(err)
 		} else {
 			s.logExporters = append(s.logExporters, e)
@@ -131,7 +131,7 @@ func (s *setup) prepareMetrics(ctx context.Context) {
 			serve = true
 			continue
 		}
-		if r, err := metricReaders.make(ctx, name); err != nil {
+		if r, err := metricReaders.make(ctx, name, &s.telemetry.parts); err != nil {
 			s.report(err)
 		} else {
 			s.readers = append(s.readers, r)

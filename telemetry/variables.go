@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -114,6 +115,17 @@ func otlpVariables(prefix string) []variable {
 		protocol,
 		insecure,
 		{name: prefix + "HEADERS", check: checkHeaders, instead: "the elements that are", secret: true},
+		{name: prefix + "CERTIFICATE", check: checkCertificates, instead: "those of the system"},
+		{name: prefix + "CLIENT_CERTIFICATE", instead: "no certificate of the client", check: func(file string) error {
+			_, err := keyPair(file, getenv(prefix+"CLIENT_KEY"))
+			return err
+		}},
+		{name: prefix + "CLIENT_KEY", instead: "no certificate of the client", check: func(string) error {
+			if !isSet(prefix + "CLIENT_CERTIFICATE") {
+				return errors.New("without " + prefix + "CLIENT_CERTIFICATE")
+			}
+			return nil
+		}},
 	}
 }
 
@@ -206,6 +218,11 @@ func checkHeaders(value string) error {
 	return nil
 }
 
+func checkCertificates(file string) error {
+	_, err := certificates(file)
+	return err
+}
+
 // parseHeaders returns the headers, and the numbers of the elements that are none.
 func parseHeaders(value string) (headers map[string]string, bad []string) {
 	headers = make(map[string]string)
@@ -249,10 +266,12 @@ func checkVariables() []error {
 // otlp is what of the OTLP variables of a signal has to be given to its exporter as options, since the exporter
 // would misread it. What is zero is read by the exporter.
 type otlp struct {
-	timeout     *time.Duration
+	timeout     time.Duration
+	replaced    bool              // the timeout
 	compression bool              // is to be none
 	insecure    bool              // although the exporter would take the variable for false
 	headers     map[string]string // nil: as the variable says
+	client      *http.Client      // over HTTP
 }
 
 // otlpSettings returns what replaces the values that are no good.
@@ -266,9 +285,7 @@ func (s signal) otlpSettings() otlp {
 	if isSet(own) && find(own).problem() == nil {
 		timeout = millis(own)
 	}
-	if bad {
-		o.timeout = &timeout
-	}
+	o.timeout, o.replaced = timeout, bad
 	for _, name := range s.otlpVars("OTEL_EXPORTER_OTLP_COMPRESSION") {
 		if isSet(name) {
 			o.compression = find(name).problem() != nil
