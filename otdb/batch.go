@@ -2,8 +2,10 @@ package otdb
 
 import (
 	"context"
+	"slices"
 	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/taskspan/taskspan/internal/ledger"
@@ -65,7 +67,7 @@ func (db *database) batch(ctx context.Context, queries []string) *statement {
 	if db.cfg.spanFilter != nil {
 		whole.query = strings.Join(queries, "; ")
 	}
-	start := append(whole.start[:len(whole.start):len(whole.start)], semconv.DBOperationBatchSize(len(queries)))
+	start := slices.Concat(whole.start, []attribute.KeyValue{semconv.DBOperationBatchSize(len(queries))})
 	whole.sanitized = db.textOptions(start, whole.text.SQL)
 	return whole
 }

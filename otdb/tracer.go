@@ -372,8 +372,11 @@ func (ss *sessions) close(session any) {
 var parameterised = make([]driver.NamedValue, 1)
 
 // arguments returns the arguments of a call as database/sql has them, as far as they are
-// looked at.
+// looked at, without pgx's options in front of them.
 func (db *database) arguments(args []any) []driver.NamedValue {
+	for len(args) > 0 && isCallOption(args[0]) {
+		args = args[1:]
+	}
 	switch {
 	case len(args) == 0:
 		return nil
