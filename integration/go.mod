@@ -129,6 +129,7 @@ require (
 	github.com/shirou/gopsutil/v4 v4.26.6 // indirect
 	github.com/sirupsen/logrus v1.10.2 // indirect
 	github.com/stretchr/testify v1.12.1 // indirect
+	github.com/taskspan/taskspan/otdb/otpgx v0.0.0-00010101000000-000000000000
 	github.com/taskspan/taskspan/worker/riverworker v0.0.0-00010101000000-000000000000
 	github.com/tidwall/gjson v1.20.0 // indirect
 	github.com/tidwall/match v1.2.0 // indirect
@@ -211,3 +212,5 @@ require (
 replace github.com/taskspan/taskspan/telemetry => ../telemetry
 
 replace github.com/taskspan/taskspan/worker/riverworker => ../worker/riverworker
+
+replace github.com/taskspan/taskspan/otdb/otpgx => ../otdb/otpgx
