@@ -6,9 +6,11 @@ replace github.com/taskspan/taskspan => ../
 
 require (
 	github.com/XSAM/otelsql v0.44.0
+	github.com/exaring/otelpgx v0.13.0
 	github.com/jackc/pgx/v5 v5.13.0
 	github.com/mattn/go-sqlite3 v1.14.53
 	github.com/taskspan/taskspan v0.0.0-00010101000000-000000000000
+	github.com/taskspan/taskspan/otdb/otpgx v0.0.0-00010101000000-000000000000
 	github.com/uptrace/opentelemetry-go-extra/otelsql v0.3.2
 	go.nhat.io/otelsql v0.16.0
 	go.opentelemetry.io/otel v1.47.0
@@ -32,3 +34,5 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )
+
+replace github.com/taskspan/taskspan/otdb/otpgx => ../otdb/otpgx

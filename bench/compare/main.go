@@ -112,6 +112,7 @@ var parts = []struct {
 	{"million", million},
 	{"lifecycle", lifecycle},
 	{"databases", databases},
+	{"pgx", throughPgx},
 	{"tasks", tasks},
 	{"ledger", ledgers},
 	{"page", pages},
