@@ -55,6 +55,10 @@ type emitted struct {
 	findings   map[string]bool
 	results    map[string]bool
 	logs       map[string]*logRecord // by message
+	river      struct {
+		metrics map[string]*instrument
+		served  map[string]string
+	}
 }
 
 type logRecord struct {
@@ -127,21 +131,26 @@ func emit(t *testing.T) *emitted {
 		worker.WithRepeatedStatements(20), worker.WithSlowStatements(1), worker.WithIdleTransactions(1),
 		worker.WithStillRunning(time.Millisecond), worker.WithSchedule("docs.scheduled", time.Hour))
 	check(t, err)
-	db := otdb.OpenDB(connector("file:"+filepath.Join(t.TempDir(), "docs.db")), otdb.WithSystem("sqlite"),
+	options := []otdb.Option{
+		otdb.WithSystem("sqlite"),
 		otdb.WithTracerProvider(tracer), otdb.WithMeterProvider(meter), otdb.WithAttributes(attribute.Bool(userKey, true)),
 		otdb.WithNamespace("docs"), otdb.WithServer("db.example.com", 6000), otdb.WithPoolName("docs"), otdb.WithRowCounts(),
-		otdb.WithOperations(otdb.DefaultOperations|otdb.OperationPing|otdb.OperationResetSession),
-		otdb.WithQueryParameters(func(string) bool { return true }), otdb.WithSlowLog(1, logger))
+		otdb.WithOperations(otdb.DefaultOperations | otdb.OperationPing | otdb.OperationResetSession),
+		otdb.WithQueryParameters(func(string) bool { return true }), otdb.WithSlowLog(1, logger),
+	}
+	db := otdb.OpenDB(connector("file:"+filepath.Join(t.TempDir(), "docs.db")), options...)
 	t.Cleanup(func() { check(t, db.Close()) })
+	batches, err := otdb.NewTracer("sqlite", options...) // database/sql has no batches
+	check(t, err)
 	db.SetMaxOpenConns(8)
 
-	s := &scenario{T: t, runner: runner, db: db, logged: logged}
+	s := &scenario{T: t, runner: runner, db: db, batches: batches, logged: logged}
 	s.play()
 	var data metricdata.ResourceMetrics
 	var served map[string]string
 	// A gauge of the running tasks needs one.
 	s.run("docs.running", nil, func(ctx context.Context) error {
-		served = scrape(t, meter)
+		served = scrape(t, meter, "db_", "otdb_", "worker_")
 		return reader.Collect(ctx, &data)
 	})
 	e := &emitted{
@@ -159,6 +168,8 @@ func emit(t *testing.T) *emitted {
 		}
 	}
 	check(t, runner.Drain(t.Context()))
+	e.river.metrics = make(map[string]*instrument)
+	emitRiver(t, e)
 	return e
 }
 
@@ -182,9 +193,10 @@ func (resettable) ResetSession(context.Context) error { return nil }
 // scenario does to a database what telemetry has something to say about.
 type scenario struct {
 	*testing.T
-	runner *worker.Runner
-	db     *sql.DB
-	logged <-chan struct{} // closed when a task whose database is at work was logged
+	runner  *worker.Runner
+	db      *sql.DB
+	batches *otdb.Tracer
+	logged  <-chan struct{} // closed when a task whose database is at work was logged
 }
 
 func (s *scenario) play() {
@@ -204,6 +216,8 @@ func (s *scenario) play() {
 	}, worker.WithID("1"), worker.WithAttempt(1))
 	s.run("docs.schema", nil, func(ctx context.Context) error {
 		check(s.T, s.db.PingContext(ctx))
+		_, batch := s.batches.Start(ctx, otdb.Call{Batch: []string{"SELECT 1", "SELECT 2"}})
+		batch.End(2, nil)
 		return s.exec(ctx, "CREATE TABLE docs (id INTEGER PRIMARY KEY)")
 	})
 	s.run("docs.waits", nil, func(ctx context.Context) error {
@@ -384,9 +398,10 @@ func (e *emitted) addSpan(span tracetest.SpanStub) {
 	}
 }
 
-func (e *emitted) addMetric(m metricdata.Metrics) {
+func (e *emitted) addMetric(m metricdata.Metrics) { e.metrics[m.Name] = newInstrument(m) }
+
+func newInstrument(m metricdata.Metrics) *instrument {
 	in := &instrument{unit: m.Unit, keys: keys{}, values: map[string]keys{}}
-	e.metrics[m.Name] = in
 	add := func(set attribute.Set) {
 		in.keys.add(set.ToSlice()...)
 		for _, a := range set.ToSlice() {
@@ -424,9 +439,15 @@ func (e *emitted) addMetric(m metricdata.Metrics) {
 		for _, p := range d.DataPoints {
 			add(p.Attributes)
 		}
+	case metricdata.Gauge[int64]:
+		in.kind = "gauge"
+		for _, p := range d.DataPoints {
+			add(p.Attributes)
+		}
 	default:
 		in.kind = fmt.Sprintf("%T", d)
 	}
+	return in
 }
 
 func sumKind(monotonic bool) string {
@@ -436,8 +457,8 @@ func sumKind(monotonic bool) string {
 	return "updowncounter"
 }
 
-// scrape returns the names and types that Prometheus is served.
-func scrape(t *testing.T, p *metrics.Provider) map[string]string {
+// scrape returns the names with those prefixes, and the types, that Prometheus is served.
+func scrape(t *testing.T, p *metrics.Provider, prefixes ...string) map[string]string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	p.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
@@ -447,7 +468,7 @@ func scrape(t *testing.T, p *metrics.Provider) map[string]string {
 		if _, err := fmt.Sscanf(line, "# TYPE %s %s", &name, &kind); err != nil {
 			continue
 		}
-		for _, prefix := range []string{"db_", "otdb_", "worker_"} {
+		for _, prefix := range prefixes {
 			if strings.HasPrefix(name, prefix) {
 				served[name] = kind
 			}

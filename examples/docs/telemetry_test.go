@@ -131,6 +131,23 @@ func differences(page string, e *emitted) (all []string) {
 		}
 	}
 
+	var riverInstruments, riverLabels, riverNames, riverServed []string
+	for name, m := range e.river.metrics {
+		riverInstruments = append(riverInstruments, name+" "+m.kind+" "+m.unit)
+		for key := range m.keys {
+			riverLabels = append(riverLabels, name+" "+key)
+		}
+	}
+	for name, kind := range e.river.served {
+		riverServed = append(riverServed, name+" "+kind)
+	}
+	for _, row := range is["Metrics of River"] {
+		riverNames = append(riverNames, row["Prometheus"]+" "+row["kind"])
+	}
+	diff("metrics of River", is["Metrics of River"].lines("metric", "kind", "unit"), riverInstruments)
+	diff("labels of River", is["Labels of River"].lines("metric", "attribute"), riverLabels)
+	diff("Prometheus of River", riverNames, riverServed)
+
 	var instruments, labels, buckets, served []string
 	for name, m := range e.metrics {
 		instruments = append(instruments, name+" "+m.kind+" "+m.unit)
