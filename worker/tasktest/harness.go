@@ -150,17 +150,27 @@ func (h *Harness) find(match func(*run) bool) (run, bool) {
 	return run{}, false
 }
 
-// names says which tasks have ended.
+// names lists the tasks that have ended, and those that run.
 func (h *Harness) names() string {
+	var ended, running []string
+	for _, r := range h.runner.Running() {
+		running = append(running, r.Name)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.runs) == 0 {
+	for i := range h.runs {
+		ended = append(ended, h.runs[i].report.Name)
+	}
+	if len(ended)+len(running) == 0 {
 		return "none has; a task that code starts with worker.Run needs the context of Harness.Context"
 	}
-	var names []string
-	for i := range h.runs {
-		names = append(names, h.runs[i].report.Name)
+	return "ended: " + list(ended) + "; running: " + list(running)
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
 	}
 	slices.Sort(names)
-	return "those that have: " + strings.Join(slices.Compact(names), ", ")
+	return strings.Join(slices.Compact(names), ", ")
 }

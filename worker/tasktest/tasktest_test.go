@@ -351,7 +351,12 @@ func TestTask(t *testing.T) {
 		t.Error(got)
 	}
 	f.ends(func() { h.Task("export") })
-	f.wants(`tasktest: no task "export" has ended; those that have: import`)
+	f.wants(`tasktest: no task "export" has ended; ended: import; running: none`)
+	h.Run("list", func(context.Context) error {
+		f.ends(func() { h.Task("list") })
+		return nil
+	}).Succeeds()
+	f.wants(`tasktest: no task "list" has ended; ended: import; running: list`)
 	f, h, _ = start(t)
 	f.ends(func() { h.Task("export") })
 	f.wants(`tasktest: no task "export" has ended; none has; a task that code starts with worker.Run needs the context of Harness.Context`)
