@@ -350,7 +350,7 @@ func TestNames(t *testing.T) {
 	}
 	asked := map[string]bool{}
 	for _, e := range expressions {
-		for _, name := range regexp.MustCompile(`\b(?:db|otdb|worker)_[a-z_]+[{\[]`).FindAllString(e, -1) {
+		for _, name := range regexp.MustCompile(`\b(?:db|otdb|worker|river|messaging)_[a-z_]+[{\[]`).FindAllString(e, -1) {
 			name = name[:len(name)-1]
 			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
 				if base, ok := strings.CutSuffix(name, suffix); ok && strings.Contains(page, "`"+base+"` | histogram") {

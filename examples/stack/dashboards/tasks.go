@@ -3,6 +3,9 @@ package main
 // ofTask selects the tasks that the viewer chose.
 const ofTask = `job=~"$job", instance=~"$instance", worker_task_name=~"$task"`
 
+// ofQueue selects the queues that they may come from.
+const ofQueue = `job=~"$job", instance=~"$instance"`
+
 // Links to the traces of a task, which have its statements: of a series, of its errors,
 // and of a row of a table.
 var (
@@ -66,6 +69,20 @@ func tasks() (file, error) {
 				queries: []query{{expr: `time() - max by (worker_task_name) (worker_task_last_success_timestamp_seconds{` + ofTask + `})`, legend: "{{worker_task_name}}"}}},
 			{kind: "timeseries", title: "Left of the schedule", unit: seconds, width: 24, description: "How much of its schedule a task has left to succeed, counted from its last success, or else from the start of the process.", links: taskTraces,
 				queries: []query{{expr: `max by (worker_task_name) (worker_task_schedule_interval_seconds{` + ofTask + `}) - (time() - (max by (worker_task_name) (worker_task_last_success_timestamp_seconds{` + ofTask + `}) or min by (worker_task_name) (worker_task_schedule_start_timestamp_seconds{` + ofTask + `})))`, legend: "{{worker_task_name}}"}}},
+		}},
+		{"Queues", []chart{
+			{kind: "timeseries", title: "Age of the oldest job", unit: seconds, width: 8, description: "How long the oldest available job of each queue of River could have been worked by now.",
+				queries: []query{{expr: `max by (messaging_destination_name) (river_queue_oldest_age_seconds{` + ofQueue + `})`, legend: "{{messaging_destination_name}}"}}},
+			{kind: "timeseries", title: "Jobs by state", unit: count, width: 8, stacked: true, description: "Jobs of River that are not done: available ones wait for a worker, retryable and scheduled ones for their time.",
+				queries: []query{{expr: `max by (messaging_destination_name, river_job_state) (river_queue_jobs{` + ofQueue + `})`, legend: "{{messaging_destination_name}} {{river_job_state}}"}}},
+			{kind: "timeseries", title: "Failed for good", unit: perSec, width: 8, stacked: true, description: "Tasks from a queue that failed in their last attempt.", links: taskTraces,
+				queries: []query{{expr: `sum by (worker_task_name) (rate(worker_task_duration_seconds_count{` + ofTask + `, ` + failed + `}[$__rate_interval])) and on (worker_task_name) worker_task_queue_duration_seconds_count{` + ofTask + `}`, legend: "{{worker_task_name}}"}}},
+			{kind: "timeseries", title: "Jobs inserted", unit: perSec, width: 8, stacked: true, description: "Jobs that were inserted into each queue of River.",
+				queries: []query{{expr: `sum by (messaging_destination_name) (rate(messaging_client_sent_messages_total{` + ofQueue + `}[$__rate_interval]))`, legend: "{{messaging_destination_name}}"}}},
+			{kind: "timeseries", title: "Attempts by queue", unit: perSec, width: 8, stacked: true, description: "Attempts at jobs of each queue of River, and how they failed.",
+				queries: []query{{expr: `sum by (messaging_destination_name, error_type) (rate(messaging_process_duration_seconds_count{` + ofQueue + `}[$__rate_interval]))`, legend: "{{messaging_destination_name}} {{error_type}}"}}},
+			{kind: "timeseries", title: "p99 of inserts", unit: seconds, width: 8, description: "What one insert in a hundred into each queue of River takes at least.",
+				queries: []query{{expr: `histogram_quantile(0.99, sum by (messaging_destination_name, le) (rate(messaging_client_operation_duration_seconds_bucket{` + ofQueue + `}[$__rate_interval])))`, legend: "{{messaging_destination_name}}"}}},
 		}},
 		{"Work in databases", []chart{
 			{kind: "timeseries", title: "Share of time in the database", unit: share, width: 8, description: "Time inside drivers in that of the task. Above 100 % statements run at the same time.", links: taskTraces,

@@ -143,7 +143,14 @@ func work(ctx context.Context, addr string, interval time.Duration) (err error) 
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(4)
 	db.SetMaxIdleConns(1)
-	l := &load{db: db}
+	q, err := startQueue(ctx, filepath.Join(dir, "queue.db"))
+	if q != nil {
+		defer func() { err = errors.Join(err, end(ctx, q.stop)) }()
+	}
+	if err != nil {
+		return err
+	}
+	l := &load{db: db, queue: q}
 	if err := worker.Run(ctx, "load.schema", l.schema); err != nil {
 		return err
 	}

@@ -53,7 +53,8 @@ func TestRun(t *testing.T) {
 		`worker_finding_kind="repeated_statement"`, `worker_finding_kind="rows_leaked"`, `worker_task_result="panic"`,
 		`worker_task_result="timeout"`, `worker_task_result="cancellation"`, `worker_task_result="skip"`,
 		`worker_task_result="failure"`, `worker_task_result="retry"`, `worker_task_name="load.never"`, "worker_task_queue_duration_seconds_count",
-		"worker_task_oldest_age_seconds", "db_client_response_returned_rows_count",
+		"worker_task_oldest_age_seconds", `river_queue_jobs{`, "river_queue_oldest_age_seconds",
+		`worker_task_name="load.ship",worker_task_result="failure"`, "db_client_response_returned_rows_count",
 	}
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()

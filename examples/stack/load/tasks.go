@@ -12,6 +12,7 @@ import (
 // load is what the program does to its database.
 type load struct {
 	db     *sql.DB
+	queue  *queue
 	rounds int
 }
 
@@ -30,6 +31,7 @@ func (l *load) round(ctx context.Context) {
 	_ = worker.Run(ctx, "load.crowd", l.crowd)
 	_ = worker.Run(ctx, "load.retry", l.insertTwice, worker.WithAttempt(1), worker.WithMaxAttempts(2))
 	_ = worker.Run(ctx, "load.skip", func(context.Context) error { return worker.Skip(nil) })
+	_ = worker.Run(ctx, "load.order", func(ctx context.Context) error { return l.queue.insert(ctx, l.rounds) })
 	if l.rounds%5 == 0 {
 		l.leak(ctx)
 		_ = worker.Run(ctx, "load.panic", func(context.Context) error { panic("as it is meant to") })
