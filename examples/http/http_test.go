@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
+	"github.com/taskspan/taskspan/examples/internal/receiver"
 	"github.com/taskspan/taskspan/worker"
 )
 
@@ -73,10 +75,27 @@ func check(t *testing.T, err error) {
 	}
 }
 
+// traceOf returns the names of a trace's spans, by the name of their parent.
+func traceOf(c *receiver.Receiver, id string) map[string][]string {
+	spans, _ := c.Spans()
+	names := make(map[string]string)
+	for _, s := range spans {
+		names[hex.EncodeToString(s.GetSpanId())] = s.GetName()
+	}
+	children := make(map[string][]string)
+	for _, s := range spans {
+		if hex.EncodeToString(s.GetTraceId()) == id {
+			parent := names[hex.EncodeToString(s.GetParentSpanId())]
+			children[parent] = append(children[parent], s.GetName())
+		}
+	}
+	return children
+}
+
 // TestEndToEnd runs the program as an operator does: a process of its own, a
 // socket, a collector, and SIGTERM.
 func TestEndToEnd(t *testing.T) {
-	c := newCollector(t)
+	c := receiver.New(t, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-addr", "127.0.0.1:0")
@@ -144,7 +163,7 @@ func TestEndToEnd(t *testing.T) {
 		"orders.place":     {"BEGIN", "COMMIT", "INSERT shop_orders", "UPDATE shop_products"},
 		"orders.confirm":   {"UPDATE shop_orders"},
 	}
-	got := c.trace(traceID)
+	got := traceOf(c, traceID)
 	for parent, names := range got {
 		// Which of the two tasks opens a second connection depends.
 		names = slices.DeleteFunc(names, func(n string) bool { return n == "CONNECT" })

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log"
 	"log/slog"
-	"os"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
@@ -22,11 +21,6 @@ import (
 
 // flushTimeout bounds how long the program waits for a collector at its end.
 const flushTimeout = 10 * time.Second
-
-// queueSize is the variable for how many ended spans may wait for their export.
-// The default of 2048 is for programs that do not end thousands within a second:
-// what comes too soon is dropped, and the spans of tasks come last.
-const queueSize = "OTEL_BSP_MAX_QUEUE_SIZE"
 
 // index does the main job: it reads the graph before anything else, so that
 // what fails early leaves no trace in a database, and prints what there is to
@@ -45,11 +39,6 @@ func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err err
 		return err
 	}
 
-	if os.Getenv(queueSize) == "" {
-		if err := os.Setenv(queueSize, "65536"); err != nil {
-			return err
-		}
-	}
 	printed := new(trees)
 	summary := newSummary()
 	tel, err := telemetry.Start(ctx,

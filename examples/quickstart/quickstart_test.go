@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/examples/internal/receiver"
 )
 
 // asProgram makes the test binary behave as the program that it tests.
@@ -634,6 +636,61 @@ func TestExport(t *testing.T) {
 	}
 	if !bytes.Contains(received["/v1/logs"], []byte("quickstart.insert_twice")) {
 		t.Error("the error of quickstart.insert_twice was not sent to /v1/logs")
+	}
+}
+
+// With the settings that OpenTelemetry has by default, and a collector that takes its
+// time, nothing is lost: each task arrives, and each statement in a span of its own or
+// folded into one.
+func TestSlowCollector(t *testing.T) {
+	c := receiver.New(t, 50*time.Millisecond)
+	cmd := program(t, "-dir", "../..")
+	cmd.Env = append(cmd.Env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+c.URL+"/v1/traces", "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf")
+	stdout, stderr, code := output(t, cmd)
+	if code != exitOK || stderr != "" {
+		t.Fatalf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
+	}
+	var packages, imports int
+	if _, err := fmt.Sscanf(stdout, "%d packages with %d imports.", &packages, &imports); err != nil {
+		t.Fatal(err)
+	}
+	spans, size := c.Spans()
+	t.Logf("%d spans in %d bytes", len(spans), size)
+	names := make(map[string]string) // of tasks, by their span
+	for _, s := range spans {
+		if strings.HasPrefix(s.GetName(), "quickstart.") {
+			names[string(s.GetSpanId())] = s.GetName()
+		}
+	}
+	got := make(map[string]map[string]int64) // statements by task and summary
+	for _, s := range spans {
+		var summary string
+		count := int64(1)
+		for _, kv := range s.GetAttributes() {
+			switch kv.GetKey() {
+			case "db.query.summary":
+				summary = kv.GetValue().GetStringValue()
+			case "otdb.folded.count":
+				count = kv.GetValue().GetIntValue()
+			}
+		}
+		if task := names[string(s.GetParentSpanId())]; summary != "" && s.GetName() == summary {
+			if got[task] == nil {
+				got[task] = make(map[string]int64)
+			}
+			got[task][summary] += count
+		}
+	}
+	want := map[string]map[string]int64{
+		"quickstart.migrate":        {"CREATE TABLE quickstart_packages": 1, "CREATE TABLE quickstart_imports": 1},
+		"quickstart.load":           {"DELETE quickstart_imports": 1, "DELETE quickstart_packages": 1, "INSERT quickstart_packages": int64(packages), "INSERT quickstart_imports": int64(imports)},
+		"quickstart.resolve_naive":  {"SELECT quickstart_imports": 1, "SELECT quickstart_packages": int64(imports)},
+		"quickstart.resolve_joined": {"SELECT quickstart_imports quickstart_packages": 1},
+		"quickstart.insert_twice":   {"INSERT quickstart_packages": 2},
+		"quickstart.report":         {"SELECT quickstart_imports quickstart_packages": 1},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("statements by task and summary:\n%v\nwant\n%v", got, want)
 	}
 }
 
