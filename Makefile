@@ -45,6 +45,7 @@ test: ## test every module that needs no Docker, with the race detector and the 
 	$(MAKE) --no-print-directory allocs || status=1; \
 	$(MAKE) --no-print-directory cover || status=1; \
 	($(call each,$(NESTED),$(GO) test -race -count=1 ./...)) || status=1; \
+	.ci/river || status=1; \
 	($(call each,$(TOOL),$(GO) test -count=1 ./...)) || status=1; \
 	($(call each,integration,$(GO) test -race -count=1 ./drivers)) || status=1; \
 	exit $$status
