@@ -45,12 +45,13 @@ func NewTracer(opts ...otdb.Option) (*Tracer, error) {
 type call struct {
 	context.Context // of the operation
 	tracer          *Tracer
+	session         *session // of the connection, nil of one that is being made
 	span            *otdb.Span
 	operation       otdb.Operation
 	query           string // of a statement
 
 	copies bool  // it is a COPY
-	rows   int64 // of a batch
+	rows   int64 // of a batch, negative until one of its statements has returned any
 	err    error // the first of a batch
 }
 
@@ -66,9 +67,9 @@ func (c *call) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// start begins an operation.
-func (t *Tracer) start(ctx context.Context, c otdb.Call) *call {
-	started := &call{tracer: t, operation: c.Operation, query: c.Query}
+// start begins an operation of a session.
+func (t *Tracer) start(ctx context.Context, s *session, c otdb.Call) *call {
+	started := &call{tracer: t, session: s, operation: c.Operation, query: c.Query}
 	started.Context, started.span = t.tracer.Start(ctx, c)
 	return started
 }
@@ -84,7 +85,7 @@ func (t *Tracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.T
 	s := t.session(conn)
 	c := s.call(data.SQL)
 	c.Args = data.Args
-	return t.start(ctx, c)
+	return t.start(ctx, s, c)
 }
 
 // TraceQueryEnd implements pgx.QueryTracer. It is called when the rows of a query are
@@ -94,13 +95,13 @@ func (t *Tracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.Tra
 	if c == nil {
 		return
 	}
-	s, err := t.session(conn), data.Err
+	err := data.Err
 	if c.operation == otdb.OperationCommit && err == nil && data.CommandTag.String() == rolledBack {
 		err = pgx.ErrTxCommitRollback // which is what Commit returns
-		t.tracer.Transaction(ctx, s, otdb.TxRolledBack)
+		t.tracer.Transaction(ctx, c.session, otdb.TxRolledBack)
 	}
 	c.span.End(returnedRows(c.query, data.CommandTag), err)
-	t.follow(ctx, conn, s, data.CommandTag)
+	t.follow(ctx, conn, c.session, data.CommandTag)
 }
 
 // TracePrepareStart implements pgx.PrepareTracer. What pgx prepares for a query or a COPY
@@ -112,7 +113,7 @@ func (t *Tracer) TracePrepareStart(ctx context.Context, conn *pgx.Conn, data pgx
 	}
 	c := s.call("")
 	c.Operation, c.Query = otdb.OperationPrepare, data.SQL
-	started := t.start(ctx, c)
+	started := t.start(ctx, s, c)
 	s.preparing = data.Name
 	return started
 }
@@ -123,23 +124,23 @@ func (t *Tracer) TracePrepareEnd(ctx context.Context, conn *pgx.Conn, data pgx.T
 	switch {
 	case c == nil:
 	case c.operation == otdb.OperationPrepare:
-		s := t.session(conn)
 		if data.Err == nil {
-			s.prepare(s.preparing, c.query)
+			c.session.prepare(c.session.preparing, c.query)
 		}
 		c.span.End(-1, data.Err)
-		t.follow(ctx, conn, s, pgconn.CommandTag{})
+		t.follow(ctx, conn, c.session, pgconn.CommandTag{})
 	case c.copies && data.Err != nil: // pgx does not end this COPY
 		c.span.End(-1, data.Err)
-		t.follow(ctx, conn, t.session(conn), pgconn.CommandTag{})
+		t.follow(ctx, conn, c.session, pgconn.CommandTag{})
 	}
 }
 
 // TraceCopyFromStart implements pgx.CopyFromTracer.
 func (t *Tracer) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceCopyFromStartData) context.Context {
-	c := t.session(conn).call("")
+	s := t.session(conn)
+	c := s.call("")
 	c.Query = copyText(data.TableName, data.ColumnNames)
-	started := t.start(ctx, c)
+	started := t.start(ctx, s, c)
 	started.copies = true
 	return started
 }
@@ -148,7 +149,7 @@ func (t *Tracer) TraceCopyFromStart(ctx context.Context, conn *pgx.Conn, data pg
 func (t *Tracer) TraceCopyFromEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceCopyFromEndData) {
 	if c := t.call(ctx); c != nil {
 		c.span.End(-1, data.Err)
-		t.follow(ctx, conn, t.session(conn), data.CommandTag)
+		t.follow(ctx, conn, c.session, data.CommandTag)
 	}
 }
 
@@ -159,29 +160,36 @@ func (t *Tracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, data pgx.T
 	if len(queued) == 1 {
 		c := s.call(queued[0].SQL)
 		c.Args = queued[0].Arguments
-		return t.start(ctx, c)
+		return t.startBatch(ctx, s, c)
 	}
 	c := s.call("")
 	c.Batch = make([]string, len(queued))
 	for i, q := range queued {
 		c.Batch[i] = s.text(q.SQL)
 	}
-	return t.start(ctx, c)
+	return t.startBatch(ctx, s, c)
+}
+
+// startBatch begins a batch, of which none has returned rows yet.
+func (t *Tracer) startBatch(ctx context.Context, s *session, c otdb.Call) *call {
+	started := t.start(ctx, s, c)
+	started.rows = -1
+	return started
 }
 
 // TraceBatchQuery implements pgx.BatchTracer.
-func (t *Tracer) TraceBatchQuery(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
+func (t *Tracer) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
 	c := t.call(ctx)
 	if c == nil {
 		return
 	}
-	if n := returnedRows(data.SQL, data.CommandTag); n > 0 {
-		c.rows += n
+	if n := returnedRows(data.SQL, data.CommandTag); n >= 0 {
+		c.rows = max(c.rows, 0) + n
 	}
 	if c.err == nil {
 		c.err = data.Err
 	}
-	t.session(conn).note(data.CommandTag)
+	c.session.note(data.CommandTag)
 }
 
 // TraceBatchEnd implements pgx.BatchTracer.
@@ -195,8 +203,7 @@ func (t *Tracer) TraceBatchEnd(ctx context.Context, conn *pgx.Conn, data pgx.Tra
 		err = c.err
 	}
 	c.span.End(c.rows, err)
-	s := t.session(conn)
-	t.follow(ctx, conn, s, s.ended)
+	t.follow(ctx, conn, c.session, c.session.ended)
 }
 
 // TraceConnectStart implements pgx.ConnectTracer.
@@ -206,7 +213,7 @@ func (t *Tracer) TraceConnectStart(ctx context.Context, data pgx.TraceConnectSta
 	}
 	c := otdb.Call{Operation: otdb.OperationConnect}
 	c.Server, c.Port, c.Namespace = serverOf(data.ConnConfig)
-	return t.start(ctx, c)
+	return t.start(ctx, nil, c)
 }
 
 // TraceConnectEnd implements pgx.ConnectTracer.
