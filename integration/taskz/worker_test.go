@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -46,13 +47,17 @@ func TestWorker(t *testing.T) {
 	}
 	defer end()
 
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
 	for { // until it serves
 		conn, err := new(net.Dialer).DialContext(b.ctx, "tcp", addr)
 		if err == nil {
 			check(t, conn.Close())
 			break
 		}
-		if b.ctx.Err() != nil {
+		select {
+		case <-again.C:
+		case <-b.ctx.Done():
 			t.Fatalf("nobody serves: %v", err)
 		}
 	}
