@@ -1,11 +1,11 @@
-// Package receiver receives the traces that a program under test exports.
+// Package receiver receives the traces that a program exports, and counts them.
 package receiver
 
 import (
 	"compress/gzip"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -27,19 +27,35 @@ type Receiver struct {
 
 // New starts a receiver that takes so long for each request. The test ends it.
 func New(t testing.TB, delay time.Duration) *Receiver {
-	r := new(Receiver)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	r, stop, err := Start(delay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return r
+}
+
+// Start is New outside of tests: stop ends the receiver.
+func Start(delay time.Duration) (r *Receiver, stop func(), err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not block
+	if err != nil {
+		return nil, nil, err
+	}
+	r = &Receiver{URL: "http://" + listener.Addr().String()}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if err := r.receive(request); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
 		time.Sleep(delay)
-	}))
-	server.Config.SetKeepAlivesEnabled(false)
-	server.Start()
-	t.Cleanup(server.Close)
-	r.URL = server.URL
-	return r
+	})}
+	server.SetKeepAlivesEnabled(false)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	return r, func() { _ = server.Close(); <-done }, nil
 }
 
 func (r *Receiver) receive(request *http.Request) error {

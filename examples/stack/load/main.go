@@ -5,6 +5,9 @@
 //
 //	go run ./stack/load -addr localhost:9464
 //	go run ./stack/load -scenario pool
+//	go run ./stack/load -measure 30s
+//
+// The last measures what one such process exports, for docs/scale.md.
 //
 // A scenario is one kind of trouble and nothing else: see scenario.go.
 // It serves /metrics at that address until it is interrupted; the OTEL_*
@@ -45,8 +48,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	addr := set.String("addr", "localhost:9464", "where /metrics is served")
 	interval := set.Duration("interval", 200*time.Millisecond, "time between two rounds of tasks")
 	name := set.String("scenario", "", "one of those below, instead of all that can go wrong")
+	length := set.Duration("measure", 0, "run for so long, and print what the process exported")
 	set.Usage = func() {
-		fmt.Fprintln(stderr, "usage: load [-addr address] [-interval duration] [-scenario name]")
+		fmt.Fprintln(stderr, "usage: load [-addr address] [-interval duration] [-scenario name] [-measure duration]")
 		set.PrintDefaults()
 		for _, s := range scenarios {
 			fmt.Fprintf(stderr, "  %-20s %s\n", s.name, s.about)
@@ -63,9 +67,15 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		}
 		return 2
 	}
-	if ok {
+	switch {
+	case ok:
 		err = play(ctx, *addr, played)
-	} else {
+	case *length > 0:
+		var c costs
+		if c, err = measure(ctx, *addr, *interval, *length); err == nil {
+			c.print(stderr)
+		}
+	default:
 		err = work(ctx, *addr, *interval)
 	}
 	if err != nil {

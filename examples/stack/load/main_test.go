@@ -25,6 +25,19 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// freeAddress returns an address that nobody listens at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
 // TestRun: the program makes every metric and every finding that it is there to
 // show, and leaves nothing behind when it is interrupted.
 func TestRun(t *testing.T) {
@@ -34,14 +47,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	t.Setenv("TMPDIR", t.TempDir())
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := freeAddress(t)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
