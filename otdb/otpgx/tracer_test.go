@@ -443,3 +443,26 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("ObservePool: %v", err)
 	}
 }
+
+// Arguments are counted without pgx's options in front of them.
+func TestParameters(t *testing.T) {
+	r := newRig(t, otdb.WithQueryParameters(func(key string) bool { return key == "0" }))
+	pool := r.pool(t, r.tracer)
+	if err := r.task(t, func(ctx context.Context) error {
+		_, err := pool.Exec(ctx, "DELETE FROM users WHERE id = $1 AND name = $2", pgx.QueryExecModeExec, "7", canary)
+		if err != nil {
+			return err
+		}
+		rows, err := pool.Query(ctx, "SELECT name FROM users WHERE name = 'canary-hunter2'", pgx.QueryExecModeSimpleProtocol)
+		if err == nil {
+			_, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	deleted := statement("DELETE users", "DELETE FROM users WHERE id = $1 AND name = $2")
+	deleted.Start["db.query.parameter.0"] = "7"
+	r.WantSpans(lifecycle("CONNECT"), deleted, statement("SELECT users", "SELECT name FROM users WHERE name = ?"))
+	r.WantNothingOf(canary)
+}
