@@ -7,6 +7,7 @@ SHELL       := /bin/bash
 GO            ?= go
 GOLANGCI      := v2.15.0
 GOVULNCHECK   := v1.9.0
+# As a module; its image has another number, 2.13.0: examples/stack/docker-compose.yml.
 JAEGER        := v1.76.0
 TOOLS         ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/taskspan/bin
 JOBS          ?= 2

@@ -41,7 +41,7 @@ func run(ctx context.Context, metrics http.Handler) error {
 	db.SetMaxOpenConns(8) // all replicas together: less than the server allows
 	db.SetMaxIdleConns(8)
 	db.SetConnMaxLifetime(time.Hour)
-	runner, err := worker.New(worker.WithRecoverPanics(), worker.WithStillRunning(time.Minute), worker.WithSchedule("invoices.send", 5*time.Minute))
+	runner, err := worker.New(worker.WithRecoverPanics(), worker.WithStillRunning(5*time.Second), worker.WithSchedule("invoices.send", 5*time.Minute))
 	if err != nil {
 		return err
 	}
@@ -56,5 +56,5 @@ func run(ctx context.Context, metrics http.Handler) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	return errors.Join(err, within(25*time.Second, runner.Drain)) // Kubernetes kills after 30 seconds
+	return errors.Join(err, within(20*time.Second, runner.Drain)) // Kubernetes kills after 30 seconds
 }

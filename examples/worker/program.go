@@ -14,7 +14,7 @@ import (
 
 const (
 	maxAttempts = 5
-	taskTimeout = 20 * time.Second // less than a drain waits
+	taskTimeout = 15 * time.Second // less than a drain waits
 )
 
 // attempt runs fn as a task, and again while that may help. A task outlives ctx, so

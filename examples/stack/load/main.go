@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 	}
 	switch {
 	case ok:
-		err = play(ctx, *addr, played)
+		err = play(ctx, *addr, played, stderr)
 	case *length > 0:
 		var c costs
 		if c, err = measure(ctx, *addr, *interval, *length); err == nil {
@@ -105,10 +105,11 @@ func end(ctx context.Context, f func(context.Context) error) error {
 	return f(ctx)
 }
 
-// play plays a scenario, and goes on serving metrics until ctx is done.
-func play(ctx context.Context, addr string, p scenario) (err error) {
+// play plays a scenario, and goes on serving metrics until ctx is done. What the runner
+// logs goes to stderr as well.
+func play(ctx context.Context, addr string, p scenario, stderr io.Writer) (err error) {
 	defer start(ctx, addr)()
-	logger := slog.New(telemetry.NewLogHandler(slog.NewTextHandler(os.Stderr, nil)))
+	logger := slog.New(telemetry.NewLogHandler(slog.NewTextHandler(stderr, nil)))
 	runner, err := worker.New(append([]worker.Option{worker.WithLogger(logger), worker.WithStillRunning(10 * time.Second)}, p.options...)...)
 	if err != nil {
 		return err

@@ -41,6 +41,29 @@ func freeAddress(t *testing.T) string {
 // TestRun: the program makes every metric and every finding that it is there to
 // show, and leaves nothing behind when it is interrupted.
 func TestRun(t *testing.T) {
+	t.Run("rounds", func(t *testing.T) {
+		stderr := interrupted(t, []string{"-interval", "20ms"},
+			`worker_finding_kind="repeated_statement"`, `worker_finding_kind="rows_leaked"`, `worker_task_result="panic"`,
+			`worker_task_result="timeout"`, `worker_task_result="cancellation"`, `worker_task_result="skip"`,
+			`worker_task_result="failure"`, `worker_task_result="retry"`, `worker_task_name="load.never"`, "worker_task_queue_duration_seconds_count",
+			"worker_task_oldest_age_seconds", `river_queue_jobs{`, "river_queue_oldest_age_seconds",
+			`worker_task_name="load.ship",worker_task_result="failure"`, "db_client_response_returned_rows_count")
+		if stderr != "" {
+			t.Errorf("stderr %q", stderr)
+		}
+	})
+	t.Run("scenario", func(t *testing.T) {
+		stderr := interrupted(t, []string{"-scenario", "leaked-transaction"}, `worker_finding_kind="transaction_leaked"`)
+		if at := "scenario.go code.line.number=" + lineOf(t, "leaked-transaction"); !strings.Contains(stderr, at) {
+			t.Errorf("the log does not have %s:\n%s", at, stderr)
+		}
+	})
+}
+
+// interrupted runs the program until its metrics have all texts, and interrupts it. It
+// returns what went to stderr.
+func interrupted(t *testing.T, args []string, missing ...string) string {
+	t.Helper()
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "OTEL_") {
 			t.Setenv(name, "")
@@ -53,15 +76,8 @@ func TestRun(t *testing.T) {
 	defer cancel()
 	var stderr bytes.Buffer
 	code := make(chan int, 1)
-	go func() { code <- run(ctx, []string{"-addr", addr, "-interval", "20ms"}, &stderr) }()
+	go func() { code <- run(ctx, append(args, "-addr", addr), &stderr) }()
 
-	missing := []string{
-		`worker_finding_kind="repeated_statement"`, `worker_finding_kind="rows_leaked"`, `worker_task_result="panic"`,
-		`worker_task_result="timeout"`, `worker_task_result="cancellation"`, `worker_task_result="skip"`,
-		`worker_task_result="failure"`, `worker_task_result="retry"`, `worker_task_name="load.never"`, "worker_task_queue_duration_seconds_count",
-		"worker_task_oldest_age_seconds", `river_queue_jobs{`, "river_queue_oldest_age_seconds",
-		`worker_task_name="load.ship",worker_task_result="failure"`, "db_client_response_returned_rows_count",
-	}
 	ticks := time.NewTicker(20 * time.Millisecond)
 	defer ticks.Stop()
 	late := time.After(time.Minute)
@@ -83,12 +99,13 @@ func TestRun(t *testing.T) {
 		missing = still
 	}
 	cancel()
-	if c := <-code; c != 0 || stderr.Len() > 0 {
+	if c := <-code; c != 0 {
 		t.Errorf("exit code %d\n%s", c, &stderr)
 	}
 	if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v (%v)", left, err)
 	}
+	return stderr.String()
 }
 
 // scrape returns the metrics, or nothing while nobody serves them.
