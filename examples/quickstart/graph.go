@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/taskspan/taskspan/examples/internal/problem"
 )
 
 // graph is the packages of a module and all that they depend on, the standard
@@ -40,7 +42,7 @@ func moduleRoot() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", &problem{"the current directory is in no Go module: name one with -dir", nil}
+			return "", problem.New("the current directory is in no Go module: name one with -dir", nil)
 		}
 		dir = parent
 	}
@@ -54,7 +56,7 @@ func isModule(dir string) bool {
 // readGraph asks the go command for the graph of the module in dir.
 func readGraph(ctx context.Context, dir string) (*graph, error) {
 	if !isModule(dir) {
-		return nil, &problem{dir + " is not the root of a Go module: it has no go.mod", nil}
+		return nil, problem.New(dir+" is not the root of a Go module: it has no go.mod", nil)
 	}
 	cmd := exec.CommandContext(ctx, "go", "list", "-deps", "-json=ImportPath,Standard,Module,Imports", "./...")
 	cmd.Dir = dir
@@ -65,16 +67,16 @@ func readGraph(ctx context.Context, dir string) (*graph, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil && stderr.Len() > 0:
-		return nil, &problem{"go list in " + dir + ": " + firstLine(stderr.String()), nil}
+		return nil, problem.New("go list in "+dir+": "+firstLine(stderr.String()), nil)
 	case err != nil:
-		return nil, &problem{"go list in " + dir, err}
+		return nil, problem.New("go list in "+dir, err)
 	}
 	g, err := decodeGraph(bytes.NewReader(out))
 	if err != nil {
-		return nil, &problem{"go list in " + dir, err}
+		return nil, problem.New("go list in "+dir, err)
 	}
 	if len(g.packages) == 0 {
-		return nil, &problem{dir + " has no Go packages", nil}
+		return nil, problem.New(dir+" has no Go packages", nil)
 	}
 	return g, nil
 }

@@ -13,6 +13,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib"
 	_ "github.com/mattn/go-sqlite3"
 
+	"github.com/taskspan/taskspan/examples/internal/page"
+	"github.com/taskspan/taskspan/examples/internal/problem"
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/telemetry"
 	"github.com/taskspan/taskspan/telemetry/tree"
@@ -67,9 +69,9 @@ func index(ctx context.Context, f flags, stdout io.Writer, p *progress) (err err
 		return err
 	}
 	worker.SetDefault(runner)
-	stop, err := servePage(ctx, f.tasks, runner, stdout)
+	stop, err := page.Serve(ctx, f.tasks, "taskspan-quickstart", runner, stdout)
 	if err != nil {
-		return &problem{"-tasks", err}
+		return problem.New("-tasks", err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	x := &indexer{graph: g, progress: p}
@@ -106,11 +108,11 @@ func (x *indexer) process(ctx context.Context, d dsn) (err error) {
 	}
 	x.db, err = otdb.Open(d.driver, d.source)
 	if err != nil {
-		return &problem{d.name, err}
+		return problem.New(d.name, err)
 	}
 	defer func() { err = errors.Join(err, x.db.Close()) }()
 	if err := x.work(ctx); err != nil {
-		return &problem{d.name, err}
+		return problem.New(d.name, err)
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/taskspan/taskspan/examples/internal/problem"
 )
 
 // Exit codes.
@@ -62,14 +64,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // failed says why the program ends.
 func failed(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "quickstart: %s\n", oneLine(explain(err)))
+	fmt.Fprintf(stderr, "quickstart: %s\n", oneLine(problem.Explain(err)))
 	return exitFailure
 }
 
 // writing returns the error of a program whose output is lost, or nil.
 func writing(err error) error {
 	if err != nil {
-		return &problem{"writing the output", err}
+		return problem.New("writing the output", err)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/examples/internal/problem"
 	"github.com/taskspan/taskspan/worker"
 )
 
@@ -58,15 +59,15 @@ func (x *indexer) work(ctx context.Context) error {
 		err := worker.Run(ctx, t.name, t.run)
 		switch {
 		case t.fails == errs.KindNone && err != nil:
-			return &problem{t.name, err}
+			return problem.New(t.name, err)
 		case t.fails != errs.KindNone && err == nil:
-			return &problem{t.name + ": the database let it pass", nil}
+			return problem.New(t.name+": the database let it pass", nil)
 		case err != nil && errs.Classify(err).Kind != t.fails:
-			return &problem{t.name, err}
+			return problem.New(t.name, err)
 		}
 	}
 	if x.naive != x.joined {
-		return &problem{fmt.Sprintf("one query per row resolved %d imports, and a join %d", x.naive, x.joined), nil}
+		return problem.New(fmt.Sprintf("one query per row resolved %d imports, and a join %d", x.naive, x.joined), nil)
 	}
 	return nil
 }
@@ -91,7 +92,7 @@ func (x *indexer) migrate(ctx context.Context) error {
 		for _, statement := range []string{insertPackage, insertImport} {
 			switch err := prepares(ctx, tx, statement); {
 			case errs.Classify(err).Kind == errs.KindUndefined:
-				return &problem{"the tables quickstart_packages and quickstart_imports are not this program's", err}
+				return problem.New("the tables quickstart_packages and quickstart_imports are not this program's", err)
 			case err != nil:
 				return err
 			}

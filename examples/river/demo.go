@@ -17,6 +17,8 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/taskspan/taskspan/examples/internal/problem"
 )
 
 // demoTimeout bounds how long the demo waits for one thing to happen.
@@ -125,7 +127,7 @@ func (x *demo) share(ctx context.Context, orders int) error {
 			return err
 		}
 		if job.State != rivertype.JobStateCompleted {
-			return &problem{fmt.Sprintf("job %d is %s", job.ID, job.State), nil}
+			return problem.New(fmt.Sprintf("job %d is %s", job.ID, job.State), nil)
 		}
 		by := last(job.AttemptedBy)
 		done[by] = append(done[by], job.ID)
@@ -158,7 +160,7 @@ func (x *demo) kill(ctx context.Context) (placed, error) {
 	}
 	i := slices.IndexFunc(x.workers, func(c *child) bool { return c.name == last(job.AttemptedBy) })
 	if i < 0 {
-		return p, &problem{fmt.Sprintf("job %d is worked on by %s, which is not of this demo", job.ID, last(job.AttemptedBy)), nil}
+		return p, problem.New(fmt.Sprintf("job %d is worked on by %s, which is not of this demo", job.ID, last(job.AttemptedBy)), nil)
 	}
 	victim := x.workers[i]
 	x.workers = slices.Delete(x.workers, i, i+1)
@@ -197,7 +199,7 @@ func (x *demo) kill(ctx context.Context) (placed, error) {
 		return p, err
 	}
 	if job.State != rivertype.JobStateCompleted {
-		return p, &problem{fmt.Sprintf("job %d is %s", job.ID, job.State), nil}
+		return p, problem.New(fmt.Sprintf("job %d is %s", job.ID, job.State), nil)
 	}
 	fmt.Fprintf(x.out, "%s has done it, in attempt %d, %s after it was inserted.\n\n",
 		last(job.AttemptedBy), job.Attempt, job.FinalizedAt.Sub(job.CreatedAt).Round(100*time.Millisecond))
@@ -219,7 +221,7 @@ func (x *demo) progress() func(*rivertype.JobRow) {
 
 // await waits until a job is as it should be.
 func (x *demo) await(ctx context.Context, id int64, as func(*rivertype.JobRow) bool) (*rivertype.JobRow, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, demoTimeout, &problem{fmt.Sprintf("job %d has not been done in %v", id, demoTimeout), nil})
+	ctx, cancel := context.WithTimeoutCause(ctx, demoTimeout, problem.New(fmt.Sprintf("job %d has not been done in %v", id, demoTimeout), nil))
 	defer cancel()
 	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
@@ -278,7 +280,7 @@ func (x *demo) ready() error {
 		if _, err := c.stdout.ReadString('\n'); err != nil {
 			_ = c.cmd.Wait() // its last line says more
 			x.workers = slices.Delete(x.workers, i, i+1)
-			return &problem{c.name + " did not start: " + lastLine(c.stderr.String()), nil}
+			return problem.New(c.name+" did not start: "+lastLine(c.stderr.String()), nil)
 		}
 	}
 	return nil

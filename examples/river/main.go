@@ -22,6 +22,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/taskspan/taskspan/examples/internal/problem"
 )
 
 // Exit codes.
@@ -55,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintln(stderr, "river: interrupted")
 			return exitInterrupted
 		}
-		fmt.Fprintf(stderr, "river: %s\n", oneLine(explain(err)))
+		fmt.Fprintf(stderr, "river: %s\n", oneLine(problem.Explain(err)))
 		return exitFailure
 	}
 	return exitOK

@@ -17,6 +17,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
+	"github.com/taskspan/taskspan/examples/internal/page"
+	"github.com/taskspan/taskspan/examples/internal/problem"
 	"github.com/taskspan/taskspan/telemetry"
 	"github.com/taskspan/taskspan/worker"
 	"github.com/taskspan/taskspan/worker/riverworker"
@@ -45,7 +47,7 @@ func open(ctx context.Context, name string, d dsn, collector string, queues map[
 	p = &process{name: name}
 	defer func() {
 		if err != nil {
-			err = &problem{d.name, err}
+			err = problem.New(d.name, err)
 		}
 	}()
 	options := []telemetry.Option{
@@ -102,7 +104,7 @@ func (p *process) prepare(ctx context.Context, d dsn) error {
 		err = createTables(ctx, p.db)
 	}
 	if err != nil {
-		return &problem{d.name, err}
+		return problem.New(d.name, err)
 	}
 	return nil
 }
@@ -144,7 +146,7 @@ func runProducer(ctx context.Context, f flags, stdout io.Writer) (err error) {
 	}
 	for range f.orders {
 		if _, err := place(ctx, p.db, p.queue, shortWork); err != nil {
-			return &problem{f.dsn.name, err}
+			return problem.New(f.dsn.name, err)
 		}
 	}
 	fmt.Fprintf(stdout, "%s has placed %d orders.\n", f.name, f.orders)
@@ -175,16 +177,16 @@ func runWorker(ctx context.Context, f flags, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	stop, err := servePage(ctx, f.tasks, p.runner, stdout)
+	stop, err := page.Serve(ctx, f.tasks, "taskspan-river", p.runner, stdout)
 	if err != nil {
-		return &problem{"-tasks", err}
+		return problem.New("-tasks", err)
 	}
 	p.undo = append(p.undo, func(context.Context) error { return stop() })
 	if err := p.queue.validate(ctx); err != nil {
-		return &problem{f.dsn.name, err}
+		return problem.New(f.dsn.name, err)
 	}
 	if err := p.start(ctx); err != nil {
-		return &problem{f.dsn.name, err}
+		return problem.New(f.dsn.name, err)
 	}
 	fmt.Fprintf(stdout, "%s works.\n", f.name)
 	<-interrupted.Done()

@@ -1,4 +1,5 @@
-package main
+// Package page serves the page of tasks of the example programs.
+package page
 
 import (
 	"context"
@@ -12,9 +13,9 @@ import (
 	"github.com/taskspan/taskspan/worker/taskz"
 )
 
-// servePage serves the page of tasks at an address, if there is one, until the returned
+// Serve serves the page of tasks at an address, if there is one, until the returned
 // function is called.
-func servePage(ctx context.Context, address string, runner *worker.Runner, out io.Writer) (stop func() error, err error) {
+func Serve(ctx context.Context, address, title string, runner *worker.Runner, out io.Writer) (stop func() error, err error) {
 	if address == "" {
 		return func() error { return nil }, nil
 	}
@@ -23,7 +24,7 @@ func servePage(ctx context.Context, address string, runner *worker.Runner, out i
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/debug/tasks", taskz.New(runner, taskz.WithTitle("taskspan-quickstart")))
+	mux.Handle("/debug/tasks", taskz.New(runner, taskz.WithTitle(title)))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(l) }() // until stop is called
 	fmt.Fprintf(out, "The tasks are at http://%s/debug/tasks\n", l.Addr())

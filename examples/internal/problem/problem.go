@@ -1,4 +1,5 @@
-package main
+// Package problem has the errors of the example programs that may be printed as they are.
+package problem
 
 import (
 	"errors"
@@ -13,6 +14,9 @@ type problem struct {
 	cause error // nil if text says it all
 }
 
+// New returns an error with that text, and with the cause that it has, or nil.
+func New(text string, cause error) error { return &problem{text, cause} }
+
 func (p *problem) Error() string {
 	if p.cause == nil {
 		return p.text
@@ -22,9 +26,9 @@ func (p *problem) Error() string {
 
 func (p *problem) Unwrap() error { return p.cause }
 
-// explain returns the texts of the problems that err is about, and the safe text of
+// Explain returns the texts of the problems that err is about, and the safe text of
 // their cause.
-func explain(err error) string {
+func Explain(err error) string {
 	var p *problem
 	switch {
 	case !errors.As(err, &p):
@@ -32,5 +36,5 @@ func explain(err error) string {
 	case p.cause == nil:
 		return p.text
 	}
-	return p.text + ": " + explain(p.cause)
+	return p.text + ": " + Explain(p.cause)
 }
