@@ -17,7 +17,7 @@ func discountOneByOne(ctx context.Context, s *Store) error {
 
 // firstWithoutClose reads one row of several, and does not close them.
 func firstWithoutClose(ctx context.Context, s *Store) error {
-	rows, err := s.db.QueryContext(ctx, "SELECT id FROM orders ORDER BY id") //nolint:sqlclosecheck // which is the mistake
+	rows, err := s.db.QueryContext(ctx, "SELECT id FROM orders ORDER BY id")
 	if err != nil {
 		return err
 	}
