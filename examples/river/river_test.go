@@ -6,10 +6,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
 )
 
 // asProgram makes the test binary behave as the program that it tests.
@@ -91,12 +95,54 @@ func count(t *testing.T, db *sql.DB, query string) (n int) {
 	return n
 }
 
-// TestMainJob expects all jobs to be done by two processes, the job of the killed
-// process by the other one, and one trace across the processes.
 func TestMainJob(t *testing.T) {
-	start := time.Now()
 	file := filepath.Join(t.TempDir(), "queue?#%.db")
-	cmd := program(t, "-dsn", file)
+	mainJob(t, file, func() *sql.DB { return openFile(t, file) })
+}
+
+// TestMainJobOnPostgres is the same with pgxpool, in a database of its own on the server
+// of that variable.
+func TestMainJobOnPostgres(t *testing.T) {
+	const environment = "TASKSPAN_TEST_POSTGRES"
+	server := os.Getenv(environment)
+	if server == "" {
+		t.Skip(environment + " is not set")
+	}
+	admin, err := sql.Open("pgx", server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	name := fmt.Sprintf("riverdemo_%d", os.Getpid())
+	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if _, err := admin.ExecContext(context.WithoutCancel(t.Context()), "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	}()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + name
+	mainJob(t, u.String(), func() *sql.DB {
+		db, err := sql.Open("pgx", u.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		return db
+	})
+}
+
+// mainJob expects all jobs to be done by two processes, the job of the killed process by
+// the other one, and one trace across the processes.
+func mainJob(t *testing.T, source string, open func() *sql.DB) {
+	t.Helper()
+	start := time.Now()
+	cmd := program(t, "-dsn", source)
 	stdout, stderr, code := output(t, cmd)
 	if code != exitOK || stderr != "" {
 		t.Fatalf("exit code %d, stderr %q, stdout:\n%s", code, stderr, stdout)
@@ -144,7 +190,7 @@ $`)
 		}
 	}
 
-	db := openFile(t, file)
+	db := open()
 	if n := count(t, db, "SELECT count(*) FROM riverdemo_invoices"); n != 13 {
 		t.Errorf("%d invoices", n)
 	}

@@ -80,7 +80,7 @@ func (d throughSQL) prepared(ctx context.Context, query string, args ...any) (in
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close() //nolint:errcheck // it goes back to the pool
+	defer conn.Close()
 	stmt, err := conn.PrepareContext(ctx, query)
 	if err != nil {
 		return 0, err
@@ -117,7 +117,7 @@ func readSQL(rows *sql.Rows, err error) (n int, _ error) {
 }
 
 func (e sqlExecutor) open(ctx context.Context, query string, args ...any) (func(), error) {
-	rows, err := e.on.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // it is left open
+	rows, err := e.on.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
