@@ -183,24 +183,26 @@ func (o *operation) elapsed(reading time.Duration) time.Duration {
 // endSpan ends the span, if there is one, and sets the length of the operation. The
 // time that it takes to describe the span is no part of that.
 func (o *operation) endSpan(out *outcome) {
+	if o.span == nil {
+		out.length = o.elapsed(out.reading(o.db))
+		return
+	}
 	defer scope.Guard("the span")
 	var opts []trace.SpanEndOption
 	switch described := out.described(o); {
 	case o.times == nil:
-		out.length = o.elapsed(o.db.now())
+		out.length = o.elapsed(out.reading(o.db))
 		if o.recording && described {
 			o.describe(out)
 		}
 	case described:
-		out.length = o.elapsed(o.db.now())
+		out.length = o.elapsed(out.reading(o.db))
 		o.describe(out)
 		opts = []trace.SpanEndOption{trace.WithTimestamp(o.started.Add(out.length))}
 	default:
 		defer func() { out.length = o.spanLength() }() // whatever happens in End
 	}
-	if o.span != nil {
-		o.span.End(opts...)
-	}
+	o.span.End(opts...)
 }
 
 // spanLength returns the length of a span that knows its times.

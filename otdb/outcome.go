@@ -22,6 +22,7 @@ type outcome struct {
 	text     string
 	expected bool // the user says that the error is no failure
 
+	at     time.Duration // a reading of the clock at the end, 0 if there was none
 	length time.Duration // of the operation; end sets it
 	result driver.Result // of an exec
 
@@ -69,6 +70,14 @@ func (out *outcome) classify(o *operation) {
 // described reports whether there is more to say of the operation than how long it took.
 func (out *outcome) described(o *operation) bool {
 	return out.class != nil || out.outside >= outsideThreshold || out.leaked || o.db.cfg.rowCounts
+}
+
+// reading returns the reading of the clock at the operation's end.
+func (out *outcome) reading(db *database) time.Duration {
+	if out.at == 0 {
+		out.at = db.now()
+	}
+	return out.at
 }
 
 func (out *outcome) failed() bool { return out.class != nil && !out.expected }

@@ -300,9 +300,9 @@ func (r *rows) end(err error) {
 		out.err = instrument.ErrNotReturned // of an earlier call
 	}
 	if q.due != never {
-		now := q.op.db.now()
-		q.returned(now)
-		out.timed, out.driver, out.outside = true, q.driver, q.outside(now)
+		out.at = q.op.db.now()
+		q.returned(out.at)
+		out.timed, out.driver, out.outside = true, q.driver, q.outside(out.at)
 	}
 	q.op.end(&out)
 	q.release()

@@ -148,7 +148,9 @@ func (l *Ledger) End(p *Place, e Entry) (folded bool) {
 		judged = l.recordLocked(&e, judged) || judged
 		l.mu.Unlock()
 	}
-	p.leave(p.since.Add(e.Length))
+	if p.leaker = nil; p.tx != nil || p.owner.Load() != nil {
+		p.leave(p.since.Add(e.Length))
+	}
 	return e.done()
 }
 
