@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/errs/internal/lookalike/pgconn"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/pgx"
 	"github.com/taskspan/taskspan/errs/internal/lookalike/sqlite3"
 	"github.com/taskspan/taskspan/internal/drivertext"
@@ -200,6 +201,45 @@ func TestRenderedCopies(t *testing.T) {
 	} {
 		if _, got := errs.Look(errors.New(text), &m); got != want {
 			t.Errorf("%q\n  leaves as %q\n  want      %q", text, got, want)
+		}
+	}
+}
+
+// What a driver says of a DSN names the part, and nothing that stands there.
+func TestConfigurations(t *testing.T) {
+	const canary = "cAnArY7Qz"
+	config := func(msg string, inner error) error {
+		return pgconn.NewParseConfigError("host="+canary+" password=x`: invalid port (y", msg, inner)
+	}
+	text := errors.New
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{config("failed to parse as URL", text(canary)), "other (*pgconn.ParseConfigError): invalid configuration: DSN as URL"},
+		{config("failed to parse as keyword/value", text(canary)), "other (*pgconn.ParseConfigError): invalid configuration: DSN as keywords and values"},
+		{config("invalid port", nil), "other (*pgconn.ParseConfigError): invalid configuration: port"},
+		{config("failed to configure TLS", text("sslmode is invalid")), "other (*pgconn.ParseConfigError): invalid configuration: TLS"},
+		{config("unknown target_session_attrs value: "+canary, nil), "other (*pgconn.ParseConfigError): invalid configuration: target_session_attrs"},
+		{config("invalid min_protocol_version: \""+canary+"\"", nil), "other (*pgconn.ParseConfigError): invalid configuration: min_protocol_version"},
+		{config(canary, text(canary)), "other (*pgconn.ParseConfigError)"},
+		{text("invalid DSN: missing the slash separating the database name"), "other (*errors.errorString): invalid configuration: slash before the database"},
+		{text("invalid DSN: network address not terminated (missing closing brace)"), "other (*errors.errorString): invalid configuration: network address"},
+		{text("default addr for network '" + canary + "' unknown"), "other (*errors.errorString): invalid configuration: network"},
+		{text("invalid value / unknown config name: " + canary), "other (*errors.errorString): invalid configuration: tls"},
+		{text("invalid bool value: " + canary), "other (*errors.errorString): invalid configuration: value of true or false"},
+		{text("Invalid _foreign_keys: " + canary + ", expecting boolean value"), "other (*errors.errorString): invalid configuration: _foreign_keys"},
+		{fmt.Errorf("Invalid _busy_timeout: %v: %w", canary, text(canary)), "other (*fmt.wrapError): invalid configuration: _busy_timeout"},
+		{text("Invalid _" + canary + ": 1"), "other (*errors.errorString)"},
+		{text(canary + ": invalid port"), "other (*errors.errorString)"},
+	} {
+		if got := errs.DriverMessage(test.err); got != test.want {
+			t.Errorf("%q\n got %q\nwant %q", test.err, got, test.want)
+		}
+		var m drivertext.Memory
+		errs.LookDriver(test.err, &m)
+		if _, got := errs.Look(fmt.Errorf("open the shop: %v", test.err), &m); strings.Contains(got, canary) {
+			t.Errorf("%q leaves as %q", test.err, got)
 		}
 	}
 }

@@ -424,11 +424,11 @@ func TestMessageRemembered(t *testing.T) {
 	process.Remember(nil, drivertext.New("a word", "a safe word"))
 	process.Remember(nil, drivertext.New(long+strings.Repeat(canary, 1000), "something long"))
 	checkMessages(t, []message{
-		{"bare", raw, "other (*errors.errorString)"},
-		{"wrapped", fmt.Errorf("open: %w", raw), "open: other (*errors.errorString)"},
-		{"formatted", fmt.Errorf("open: %v, giving up", raw), "open: other (*errors.errorString), giving up"},
-		{"quoted", fmt.Errorf("open: %q", said), `open: "other (*errors.errorString)"`},
-		{"joined", errors.Join(raw, errors.New("own")), "other (*errors.errorString); own"},
+		{"bare", raw, "other (*errors.errorString): invalid configuration: network"},
+		{"wrapped", fmt.Errorf("open: %w", raw), "open: other (*errors.errorString): invalid configuration: network"},
+		{"formatted", fmt.Errorf("open: %v, giving up", raw), "open: other (*errors.errorString): invalid configuration: network, giving up"},
+		{"quoted", fmt.Errorf("open: %q", said), `open: "other (*errors.errorString): invalid configuration: network"`},
+		{"joined", errors.Join(raw, errors.New("own")), "other (*errors.errorString): invalid configuration: network; own"},
 		{"a word of its own", errors.New("a word"), "other (*errors.errorString)"},
 		{"a word of another", errors.New("a word of another"), "a word of another"},
 		{"long", errors.New("open: " + long + strings.Repeat(canary, 1000) + canary), "open: something long"},

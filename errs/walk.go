@@ -204,6 +204,11 @@ func (w *walker) textOf(n *node, f *finding, texts []safeText, outer *walker) (t
 		w.parts = w.parts[:len(outer.parts)]
 		return text
 	}
+	if n.role == roleLibrary || n.role == roleCarrier && w.driver {
+		if part := configuration(n.raw, n.info); part != "" {
+			text = safeText{safe: f.opaque(n.info) + ": " + part}
+		}
+	}
 	text.safe = cut(text.safe, maxSafe)
 	if n.raw != text.safe && n.raw != "" {
 		w.said = append(w.said, drivertext.New(n.raw, text.safe))

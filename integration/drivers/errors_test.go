@@ -136,7 +136,7 @@ func TestErrorsOfPgx(t *testing.T) {
 	checkErrors(t, []failure{
 		{"connect", refused, "connection (*pgconn.ConnectError): dial tcp: connect: connection refused"},
 		{"connect, canceled", canceledErr, "canceled (*pgconn.ConnectError): dial tcp: context canceled"},
-		{"DSN", badDSN, "other (*pgconn.ParseConfigError)"},
+		{"DSN", badDSN, "other (*pgconn.ParseConfigError): invalid configuration: DSN as URL"},
 		{"connect, wrapped", fmt.Errorf("open: %w", refused), "open: connection (*pgconn.ConnectError): dial tcp: connect: connection refused"},
 		{"scan", pgx.ScanArgError{FieldName: canary, Err: errors.New(canary)}, "data (pgx.ScanArgError)"},
 		{"no rows", pgx.ErrNoRows, "sql: no rows in result set"},
