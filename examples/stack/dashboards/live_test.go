@@ -39,15 +39,14 @@ func TestLive(t *testing.T) {
 		}
 		t.Skip("there is no prometheus; examples/stack/check installs it")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), liveTimeout)
-	defer cancel()
-
 	dir := t.TempDir()
 	load := filepath.Join(dir, "load")
-	build := exec.CommandContext(ctx, "go", "build", "-o", load, "../load")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", load, "../load")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), liveTimeout)
+	defer cancel()
 	target, listen := address(t), address(t)
 	rulesFile, err := filepath.Abs("../prometheus/rules.yml")
 	check(t, err)
