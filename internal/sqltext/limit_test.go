@@ -136,7 +136,7 @@ func TestParseLinear(t *testing.T) {
 	} {
 		for _, d := range dialects {
 			var shorts, longs []time.Duration
-			for len(shorts) == 0 || len(shorts) < 20 && shortest(longs) > limit*shortest(shorts) {
+			for len(shorts) == 0 || len(shorts) < 60 && shortest(longs) > limit*shortest(shorts) {
 				shorts = append(shorts, parse(d, unit, size, factor))
 				longs = append(longs, parse(d, unit, factor*size, 1))
 			}
