@@ -43,6 +43,8 @@ type database struct {
 
 	// attrs are the connection attributes and the user's own, in this order.
 	attrs []attribute.KeyValue
+	start []attribute.KeyValue // those that a span has from its start on
+	rest  []attribute.KeyValue // and those that it gets at its end
 
 	// The lifecycle operations; those that are not traced are nil.
 	lifecycle                        map[string]*operationKind
@@ -66,6 +68,11 @@ type database struct {
 	other     *operationKind
 }
 
+// maxStartAttributes is how many of the attributes that options add a span has from its
+// start on. It gets the others at its end, after its error: one that has too many drops
+// the last ones.
+const maxStartAttributes = 16
+
 // newDatabase resolves everything that can be resolved once. Instruments that
 // cannot be made are replaced by no-op ones and reported in the error.
 func newDatabase(cfg *config, inferred target.Target) (*database, error) {
@@ -77,6 +84,10 @@ func newDatabase(cfg *config, inferred target.Target) (*database, error) {
 		attrs:     databaseAttributes(t, cfg),
 		selective: cfg.requireParent || cfg.requireSample || cfg.spanFilter != nil,
 		summaries: make(map[string]*operationKind),
+	}
+	db.start = db.attrs
+	if most := len(db.attrs) - len(cfg.attributes) + maxStartAttributes; len(db.attrs) > most {
+		db.start, db.rest = db.attrs[:most:most], db.attrs[most:]
 	}
 	var err error
 	db.tracer, err = scope.Tracer(cfg.tracerProvider)

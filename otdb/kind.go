@@ -40,7 +40,7 @@ func (db *database) lifecycleKind(o Operation) *operationKind {
 		info:   SpanInfo{Operation: o},
 		entry:  ledger.Text{Summary: name},
 		name:   name,
-		start:  db.with(semconv.DBOperationName(name)),
+		start:  db.startWith(semconv.DBOperationName(name)),
 		metric: db.with(semconv.DBOperationName(name)),
 	}
 	k.record = recordOptions(k.metric)
@@ -70,14 +70,16 @@ func (db *database) summaryKind(summary string) *operationKind {
 		db:     db,
 		info:   SpanInfo{Summary: summary},
 		name:   summary,
-		start:  db.attrs,
+		start:  db.start,
 		metric: db.attrs,
 	}
 	if summary == "" {
 		k.name = db.target.System
 	} else {
-		k.start = db.with(semconv.DBQuerySummary(summary))
-		k.metric = k.start
+		k.start = db.startWith(semconv.DBQuerySummary(summary))
+		if k.metric = k.start; len(db.rest) > 0 {
+			k.metric = db.with(semconv.DBQuerySummary(summary))
+		}
 	}
 	k.record = recordOptions(k.metric)
 	k.folded = ledger.NewKind(k.emit)
@@ -108,6 +110,11 @@ func (db *database) kindOf(name string, r sqltext.Result) *operationKind {
 // with returns a new slice of the database's attributes and kv.
 func (db *database) with(kv ...attribute.KeyValue) []attribute.KeyValue {
 	return append(db.attrs[:len(db.attrs):len(db.attrs)], kv...)
+}
+
+// startWith is with for what a span has from its start on.
+func (db *database) startWith(kv ...attribute.KeyValue) []attribute.KeyValue {
+	return append(db.start[:len(db.start):len(db.start)], kv...)
 }
 
 // spanKind is boxed once for all.

@@ -239,6 +239,9 @@ func (o *operation) describe(out *outcome) {
 	if len(kv) > 0 {
 		o.span.SetAttributes(kv...)
 	}
+	if len(o.db.rest) > 0 {
+		o.span.SetAttributes(o.db.rest...)
+	}
 }
 
 // measure records the metrics.

@@ -129,7 +129,8 @@ func WithPropagator(p propagation.TextMapPropagator) Option {
 
 // WithAttributes adds attributes to every span and every metric of the
 // database. Their values are exported as they are, so they must be neither
-// secret nor of high cardinality. It may be given more than once.
+// secret nor of high cardinality. It may be given more than once. Of more than 16 a
+// span gets the others at its end, so that its limit drops none of its own.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return optionFunc(func(c *config) {
 		for _, a := range kv {
@@ -196,8 +197,9 @@ func WithQueryText(q QueryText) Option {
 
 // WithQueryParameters records the arguments for which allow returns true as
 // db.query.parameter.<key>. The key is a named argument's name, else the
-// argument's position counted from 0. By default no argument is recorded. The
-// function may be called concurrently.
+// argument's position counted from 0. By default no argument is recorded, and of a
+// statement at most the first 32 that are allowed. The function may be called
+// concurrently.
 //
 // What is recorded is what the driver gets. Most drivers leave the conversion of
 // arguments to database/sql. With one that converts by itself, such as pgx, only

@@ -69,7 +69,7 @@ func (out *outcome) classify(o *operation) {
 
 // described reports whether there is more to say of the operation than how long it took.
 func (out *outcome) described(o *operation) bool {
-	return out.class != nil || out.outside >= outsideThreshold || out.leaked || o.db.cfg.rowCounts
+	return out.class != nil || out.outside >= outsideThreshold || out.leaked || o.db.cfg.rowCounts || len(o.db.rest) > 0
 }
 
 // reading returns the reading of the clock at the operation's end.

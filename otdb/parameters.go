@@ -16,6 +16,10 @@ import (
 	"github.com/taskspan/taskspan/internal/sqltext"
 )
 
+// maxParameters is how many arguments are recorded of a statement, so that they take no
+// place from what else there is to say of it: spans have a limit.
+const maxParameters = 32
+
 // parameters appends the arguments that the user allowed to be recorded. Drivers
 // that convert arguments themselves, such as pgx, let any Go value through to here:
 // of those that are none of database/sql's nothing is told. To print one could run
@@ -35,7 +39,7 @@ func (db *database) parameters(opts []trace.SpanStartOption, args []driver.Named
 		if key == "" {
 			key = strconv.Itoa(arg.Ordinal - 1 - first)
 		}
-		if db.cfg.parameters(key) {
+		if len(kv) < maxParameters && db.cfg.parameters(key) {
 			kv = append(kv, semconv.DBQueryParameter(instrument.ValidString(key), text))
 		}
 	}

@@ -58,8 +58,13 @@
 //	OTEL_EXPORTER_OTLP_ENDPOINT     nothing: the signal is not exported there
 //	OTEL_*_EXPORTER                 the other exporters of the list
 //	OTEL_PROPAGATORS                tracecontext,baggage
-//	OTEL_CONFIG_FILE                the other variables: the file is not read
+//	OTEL_CONFIG_FILE                the other variables: the file is not read (see below)
 //	OTEL_METRICS_PRODUCERS          none and prometheus are known, for otlp and console
+//
+// A file is not supported because its implementation for Go, go.opentelemetry.io/contrib/otelconf (v0.27), makes
+// providers of its own: the queue of tasks, the bound on series, the Prometheus registry and the options of this
+// package could not be added to them. A program that wants a file can use otelconf in place of this package: otdb
+// and worker follow the global providers.
 //
 // Errors of OpenTelemetry itself, such as a failed export, are logged by slog's default logger, unless the program
 // has set a handler for them with otel.SetErrorHandler.
