@@ -26,7 +26,6 @@ type suite struct {
 	least           int      // how many tests pass, so that nothing is compared with nothing
 	modules         []string // for a module without a go.mod
 	stub            stub     // in the place of a module
-	long            bool     // left out unless TASKSPAN_SUITES is all
 }
 
 // stub is a package of a module that is not there.
@@ -44,8 +43,8 @@ func TestSuitesHaveTheirVerdicts(t *testing.T) {
 			dropped: "internaltesting.NewPostgreSQLDB(t)}",                                          // a server
 		},
 		{
-			module: "github.com/pressly/goose/v3", version: "v3.29.0", packages: []string{".", "./database", "./tests/gomigrations/..."}, least: 100, long: true,
-			skip: "TestGooseCLI|TestGoBinary|TestEmbeddedMigrations/cli|TestFullBinary|TestLiteBinary|TestDefaultBinary|TestCustomBinary", // they build programs
+			// The tests of its main package build programs and wait for servers.
+			module: "github.com/pressly/goose/v3", version: "v3.29.0", packages: []string{"./database", "./tests/gomigrations/..."}, least: 10,
 		},
 		{module: "gorm.io/driver/sqlite", version: "v1.6.0", packages: []string{"."}, least: 20},
 		{
@@ -66,9 +65,6 @@ func ExecuteTx(*sql.DB, func(*sql.Tx) error) error { panic("no CockroachDB") }
 		},
 	} {
 		t.Run(s.module, func(t *testing.T) {
-			if s.long && os.Getenv("TASKSPAN_SUITES") != "all" {
-				t.Skip("TASKSPAN_SUITES=all runs it")
-			}
 			bare, traced := s.copy(t), s.copy(t)
 			files := trace(t, traced)
 			want := s.verdicts(t, bare, "")
