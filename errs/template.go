@@ -1,6 +1,7 @@
 package errs
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unicode"
@@ -117,6 +118,10 @@ func (t *templater) hole(behind string) {
 			t.out = t.out[:len(t.out)-1]
 		}
 	} else {
+		// Behind a name and '=' it is the value's, whatever stood between.
+		if name := bytes.TrimRight(t.out, " "); bytes.IndexByte(name[len(bytes.TrimRight(name, "=>~")):], '=') >= 0 {
+			t.out = name
+		}
 		t.out = append(t.out, '?')
 	}
 	t.out = append(t.out, behind...)
@@ -272,7 +277,10 @@ func (t *templater) value() {
 			t.hole("")
 			return
 		case r == '"' || r == '\'' || r == '`':
-			t.quoted(size)
+			before := len(t.out)
+			if t.quoted(size); len(t.out) == before { // the empty string is a value
+				t.hole("")
+			}
 			return
 		case closerOf(r) != 0 && r != '<':
 			t.group(closerOf(r), size)
@@ -379,13 +387,21 @@ func (t *templater) word() {
 		}
 		return
 	}
-	t.hole(strings.TrimLeft(behind, punctuation[len(",.;:!?"):]))
+	behind = strings.TrimLeft(behind, punctuation[len(",.;:!?"):])
+	if len(behind) >= maxSymbols { // with the hole it would be none that symbols keeps
+		behind = ""
+	}
+	t.hole(behind)
 	t.glued = behind == ""
 }
 
+// maxSymbols is the length in bytes of the longest token of different symbols that stays.
+const maxSymbols = 4
+
 // symbols writes a token of nothing but punctuation.
 func (t *templater) symbols(token string) {
-	if t.glued && strings.Trim(token, punctuation) != "" || len(token) > 4 && strings.Trim(token, ".…-—–*") != "" {
+	run := string(t.out[len(bytes.TrimRight(t.out, symbols)):]) + token // as it will be read the next time
+	if t.glued && strings.Trim(token, punctuation) != "" || len(run) > maxSymbols && strings.Trim(run, ".…-—–*") != "" {
 		t.hole("")
 		return
 	}
