@@ -3,7 +3,6 @@ package errs_test
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +152,7 @@ func FuzzTemplate(f *testing.F) {
 		f.Add("A", "2…:::: 4!?!?", byte(i))
 		f.Add("0", "M…., 3::", byte(i))
 		f.Add("0", " s\x02=''\x00=''(", byte(i))
+		f.Add("0", "r:\\!a", byte(i))
 		f.Add("1,...", "2…., 3:::: 4!?!?", byte(i))
 		f.Add("c=\n", "\xbb\x830\x9d\xb7", byte(i))
 		f.Add("c=\r\n\n d", "e=\n", byte(i))
@@ -170,6 +170,9 @@ func FuzzTemplate(f *testing.F) {
 			return r
 		}, before)
 		text := before + " " + fmt.Sprintf(places[int(place)%len(places)], value) + " " + after
+		if len(strings.ToValidUTF8(text, "\uFFFD")) > 8<<10 || len(text) > 8<<10 {
+			t.Skip("the text is cut, perhaps between a wording and what ends its value")
+		}
 		got := errs.Message(errors.New(text))
 		if strings.Contains(got, value) {
 			t.Errorf("the value got out of %q as %q", text, got)
@@ -181,11 +184,20 @@ func FuzzTemplate(f *testing.F) {
 	})
 }
 
-// holes returns a text with each hole alone: how much of a row of punctuation stays
-// around one depends on what stood there.
-func holes(text string) string { return punctuated.ReplaceAllString(text, "?") }
-
-var punctuated = regexp.MustCompile(`[\s\pP\pS]*\?[\s\pP\pS]*`)
+// holes returns the words of a text, and where there are holes: how many stand in a row,
+// and with which punctuation, depends on what stood there.
+func holes(text string) string {
+	var words []string
+	for word := range strings.FieldsSeq(text) {
+		if strings.ContainsAny(word, "?=") {
+			word = "?"
+		}
+		if len(words) == 0 || word != "?" || words[len(words)-1] != "?" {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " ")
+}
 
 // checkText checks what holds for every safe text.
 func checkText(t *testing.T, got string) {
