@@ -321,7 +321,7 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError
-		if e, ok := err.(*exec.ExitError); ok { //nolint:errorlint // as it is
+		if e, ok := err.(*exec.ExitError); ok {
 			exit = e
 			t.Fatalf("%s %v: %v\n%s", name, args, err, exit.Stderr)
 		}
