@@ -145,12 +145,13 @@ func FuzzMessage(f *testing.F) {
 		f.Add(byte(i), uint16(23505), v, "", "x", []byte{1, 4, 2, 9, 3})
 	}
 	f.Fuzz(func(t *testing.T, shape byte, code uint16, before, after, own string, steps []byte) {
-		if strings.Contains(own, canary[:4]) {
-			t.Skip("the application's own text holds the value")
-		}
+		own = strings.ReplaceAll(own, canary[:1], "")
 		err := wrap(leaf(shape, code, before+canary+after), own, shape, steps)
 		if err == nil {
-			t.Skip("there is no error to tell of")
+			if got := errs.Message(nil); got != "" {
+				t.Errorf("no error is %q", got)
+			}
+			return
 		}
 		got := errs.Message(err)
 		if strings.Contains(strings.ToLower(got), canary) {

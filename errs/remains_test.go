@@ -116,9 +116,7 @@ func FuzzSaid(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, shape byte, code uint16, before, after, own string) {
 		const value = "timbuktu"
-		if strings.Contains(strings.ToLower(own), "tim") {
-			t.Skip("the application's own text holds the value")
-		}
+		own = without(own, "m")
 		text := before + " " + value + " " + after
 		var err error
 		switch shape % 25 {
@@ -133,7 +131,10 @@ func FuzzSaid(f *testing.F) {
 		}
 		var m drivertext.Memory
 		if err == nil {
-			t.Skip("there is no error to tell of")
+			if class, got := errs.LookDriver(nil, &m); got != "" || class != (errs.Class{}) {
+				t.Errorf("no error is %q, %v", got, class)
+			}
+			return
 		}
 		if _, got := errs.LookDriver(err, &m); strings.Contains(strings.ToLower(got), value) {
 			t.Fatalf("%T: the driver's text is %q", err, got)

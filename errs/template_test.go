@@ -160,9 +160,9 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, before, after string, place byte) {
 		const value = "zanzibar"
-		if strings.Contains(strings.ToLower(before+after), "zan") {
-			t.Skip("the application's own text holds the value")
-		}
+		// A text of more than 8 KiB is cut, perhaps between a wording and what ends its value.
+		const most = 1 << 10 // in bytes, of which a bad one becomes three
+		before, after = without(before[:min(len(before), most)], "z"), without(after[:min(len(after), most)], "z")
 		// A quote or bracket in front may take that of the value for its own end.
 		before = strings.Map(func(r rune) rune {
 			if strings.ContainsRune("\"'`\\<>()[]{}“”„‘’«»‹›「」『』（）【】《》", r) {
@@ -171,9 +171,6 @@ func FuzzTemplate(f *testing.F) {
 			return r
 		}, before)
 		text := before + " " + fmt.Sprintf(places[int(place)%len(places)], value) + " " + after
-		if len(strings.ToValidUTF8(text, "\uFFFD")) > 8<<10 || len(text) > 8<<10 {
-			t.Skip("the text is cut, perhaps between a wording and what ends its value")
-		}
 		got := errs.Message(errors.New(text))
 		if strings.Contains(got, value) {
 			t.Errorf("the value got out of %q as %q", text, got)
@@ -189,6 +186,12 @@ func FuzzTemplate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// without returns text without a letter of the value that is planted in it, so that the
+// value is nowhere else.
+func without(text, letter string) string {
+	return strings.NewReplacer(letter, "", strings.ToUpper(letter), "").Replace(text)
 }
 
 // words returns those of a text without holes.

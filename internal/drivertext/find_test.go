@@ -159,10 +159,9 @@ func FuzzFind(f *testing.F) {
 	ambiguous := regexp.MustCompile(`(?i)\\u00(0[1-9a-f]|10)[0-9a-f]{4}`)
 	f.Fuzz(func(t *testing.T, before, after, around string, others bool) {
 		const value = "zanzibar"
-		said := before + " " + value + " " + after
-		if len(said) > maxText || strings.Contains(strings.ToLower(around), "zan") {
-			t.Skip("longer than what is remembered, or the text around holds the value")
-		}
+		const most = (maxText - len(value) - 2) / 2 // a longer text is not remembered whole
+		said := before[:min(len(before), most)] + " " + value + " " + after[:min(len(after), most)]
+		around = strings.NewReplacer("z", "", "Z", "").Replace(around)
 		for name, change := range alterations {
 			if strings.HasSuffix(name, "case") && ambiguous.MatchString(said) {
 				continue
