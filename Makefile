@@ -57,7 +57,7 @@ next: ## test what a newer Go than go.mod's sees of otdb (NEXT_GO, which go fetc
 
 .PHONY: allocs
 allocs: ## test the allocation budgets, which the race detector would spoil
-	@for module in $(COVERED); do (cd $$module && $(ALONE) $(GO) test -count=1 -v -run 'Alloc|MillionStatements' ./...) | grep -v 'no test'; done
+	@for module in $(COVERED) otdb/otpgx; do (cd $$module && $(ALONE) $(GO) test -count=1 -v -run 'Alloc|MillionStatements' ./...) | grep -v 'no test'; done
 
 .PHONY: cover
 cover: ## test the modules with a coverage gate, with the race detector; fail where coverage is too low
