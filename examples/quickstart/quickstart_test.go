@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/examples/internal/fetch"
 	"github.com/taskspan/taskspan/examples/internal/receiver"
 )
 
@@ -584,20 +585,11 @@ func TestServe(t *testing.T) {
 
 func get(t *testing.T, url string) []byte {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	body, err := fetch.Page(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return body
+	return []byte(body)
 }
 
 // TestExport runs the main job with a collector, and expects every task there.

@@ -6,11 +6,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskspan/taskspan/examples/internal/fetch"
 	"github.com/taskspan/taskspan/worker"
 	"github.com/taskspan/taskspan/worker/tasktest"
 )
@@ -98,21 +97,11 @@ var scope = regexp.MustCompile(`otel_scope_[a-z_]+="[^"]*",?`)
 // get returns a page, or nothing while nobody serves it.
 func get(t *testing.T, url string) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(r)
+	text, err := fetch.Page(t.Context(), url)
 	if err != nil {
 		return ""
 	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return text
 }
 
 // TestSend: each invoice is sent once.

@@ -3,15 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/taskspan/taskspan/examples/internal/fetch"
 )
 
 // asProgram makes the test binary behave as the program that it tests.
@@ -111,21 +111,11 @@ func interrupted(t *testing.T, args []string, missing ...string) string {
 // scrape returns the metrics, or nothing while nobody serves them.
 func scrape(t *testing.T, addr string) string {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(r)
+	text, err := fetch.Page(t.Context(), "http://"+addr+"/metrics")
 	if err != nil {
 		return ""
 	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return text
 }
 
 func TestMistakes(t *testing.T) {

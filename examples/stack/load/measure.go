@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/taskspan/taskspan/examples/internal/fetch"
 	"github.com/taskspan/taskspan/examples/internal/receiver"
 )
 
@@ -47,7 +47,7 @@ func measure(ctx context.Context, addr string, interval, d time.Duration) (c cos
 		return c, err
 	case <-time.After(d):
 	}
-	page, err := scrapeOnce(ctx, addr)
+	page, err := fetch.Page(ctx, "http://"+addr+"/metrics")
 	c.took = time.Since(began)
 	end()
 	if workErr := <-worked; err == nil {
@@ -71,22 +71,6 @@ func measure(ctx context.Context, addr string, interval, d time.Duration) (c cos
 		}
 	}
 	return c, err
-}
-
-// scrapeOnce returns what Prometheus is served.
-func scrapeOnce(ctx context.Context, addr string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	page, err := io.ReadAll(response.Body)
-	http.DefaultClient.CloseIdleConnections()
-	return string(page), err
 }
 
 // rows are the figures as docs/scale.md has them.
