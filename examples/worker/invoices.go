@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3"
@@ -18,6 +19,9 @@ type invoices struct{ db *sql.DB }
 func (in *invoices) work(ctx context.Context) error {
 	if err := attempt(ctx, "invoices.migrate", in.migrate); err != nil {
 		return err
+	}
+	if os.Getenv("TROUBLE") != "" {
+		go in.trouble(ctx)
 	}
 	ticks := time.NewTicker(10 * time.Second)
 	defer ticks.Stop()

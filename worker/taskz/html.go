@@ -120,7 +120,7 @@ func (v *runView) Doing() (d doing) {
 		if more := len(v.Now) - 1; more > 0 {
 			d.For += fmt.Sprintf(", and %d more", more)
 		}
-	case v.Operations == 0:
+	case v.Operations == 0 && len(v.Held) == 0:
 		d.Says = "no statement yet"
 	case v.Quiet == nil:
 		d.Says = "between statements"

@@ -136,7 +136,7 @@ func TestRecentAndOneRun(t *testing.T) {
 		if got := d.column(t, 0, "last results"); !slices.Equal(got, []string{"✓", "×"}) {
 			t.Errorf("results = %q", got)
 		}
-		trouble := d.column(t, 0, "last trouble")
+		trouble := d.column(t, 0, "last failure")
 		if want := "failure 0 s ago " + errs.Message(errOrder); trouble[1] != want || trouble[0] != "none" {
 			t.Errorf("trouble = %q, want %q", trouble, want)
 		}

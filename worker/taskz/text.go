@@ -29,7 +29,7 @@ func writeText(b *bytes.Buffer, v *view) error {
 				r.Doing().String(), r.holds(), number(r.Operations), r.far())
 		}
 	case viewRecent:
-		textRow(w, "TASK", "RUNS", "FAILED", "P50", "P95", "IN DATABASE", "LAST RESULTS", "LAST TROUBLE")
+		textRow(w, "TASK", "RUNS", "FAILED", "P50", "P95", "IN DATABASE", "LAST RESULTS", "LAST FAILURE")
 		for i := range v.Tasks {
 			t := &v.Tasks[i]
 			var marks strings.Builder

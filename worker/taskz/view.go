@@ -294,7 +294,7 @@ func (v *view) recent(m *moment) {
 		column{key: "task", Label: "task"}, column{Label: "last results"},
 		column{key: "runs", Label: "runs", Number: true, Down: true}, column{key: "failures", Label: "failed", Number: true, Down: true},
 		column{key: "p50", Label: "p50", Number: true, Down: true}, column{key: "p95", Label: "p95", Number: true, Down: true},
-		column{key: "share", Label: "in database", Number: true, Down: true}, column{Label: "last trouble"})
+		column{key: "share", Label: "in database", Number: true, Down: true}, column{Label: "last failure"})
 }
 
 func (v *view) statements(m *moment) {
