@@ -148,8 +148,10 @@ func (l *Ledger) End(p *Place, e Entry) (folded bool) {
 		judged = l.recordLocked(&e, judged) || judged
 		l.mu.Unlock()
 	}
-	if p.leaker = nil; p.tx != nil || p.owner.Load() != nil {
+	if p.tx != nil || p.owner.Load() != nil {
 		p.leave(p.since.Add(e.Length))
+	} else {
+		p.leaker = nil
 	}
 	return e.done()
 }

@@ -163,13 +163,17 @@ func TestLocateLeaks(t *testing.T) {
 	}
 }
 
+// leakSites counts the runs of TestLeakSites.
+var leakSites atomic.Int64
+
 // Transactions and rows are leaks if nobody is closing them, and located once such
 // a one has leaked before.
 func TestLeakSites(t *testing.T) {
+	query := fmt.Sprint("SELECT leak sites ", leakSites.Add(1)) // the process knows what has leaked
 	for _, located := range []bool{false, true} {
 		l := New(nil, "load")
 		var tx, done Transaction
-		open, closing := &rows{summary: "SELECT leak sites"}, &rows{gone: true}
+		open, closing := &rows{summary: query}, &rows{gone: true}
 		l.BeginTransaction(&tx, text("BEGIN"), at(0), at(0), open)
 		l.BeginTransaction(&done, text("BEGIN"), at(0), at(0), closing)
 		var exec Place
@@ -177,7 +181,7 @@ func TestLeakSites(t *testing.T) {
 		l.End(&exec, Entry{Text: text("UPDATE leak sites")})
 		open.open(l)
 		leaks := l.EndTask()
-		if len(leaks) != 2 || !leaks[0].Transaction || leaks[0].Summary != "UPDATE leak sites" || leaks[1].Transaction || leaks[1].Summary != "SELECT leak sites" {
+		if len(leaks) != 2 || !leaks[0].Transaction || leaks[0].Summary != "UPDATE leak sites" || leaks[1].Transaction || leaks[1].Summary != query {
 			t.Fatalf("%v", leaks)
 		}
 		for _, leak := range leaks {
@@ -194,7 +198,7 @@ func TestLeakSites(t *testing.T) {
 	l := New(nil, "load")
 	n := 0
 	for range 2 * maxCalls {
-		r := &rows{summary: "SELECT leak sites"}
+		r := &rows{summary: query}
 		l.Begin(&r.Place, nil, text(r.summary), at(0))
 		if r.site != nil {
 			n++
