@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -75,5 +76,5 @@ func (in *invoices) stuck(ctx context.Context) error {
 	defer rows.Close()
 	rows.Next()
 	<-ctx.Done()
-	return ctx.Err()
+	return errors.Join(ctx.Err(), rows.Err())
 }
