@@ -246,10 +246,8 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("it says %q, %v, stderr %q", line, err, &errOut)
 	}
 	db := openFile(t, file)
-	waitFor(t, func() bool { return count(t, db, "SELECT count(*) FROM river_job WHERE state = 'running'") == 1 })
-	if shown := get(t, page); !strings.Contains(shown, "invoice") {
-		t.Errorf("the page of tasks shows\n%s", shown)
-	}
+	// River says that a job runs before its task begins.
+	waitFor(t, func() bool { return strings.Contains(get(t, page), "invoice") })
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
