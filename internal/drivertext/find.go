@@ -151,7 +151,7 @@ func (f *finder) before(i int, h hit, from int) int {
 	start, context := f.words[i].start, h.text.between(at)
 	for start > from && context != "" {
 		c, d := f.raw[start-1], context[len(context)-1]
-		if c != d && c != '\\' || at > 0 && !encloses(c) {
+		if c != d && c != '\\' || at > 0 && !encloses(rune(c)) {
 			break
 		}
 		if c == d {
@@ -169,20 +169,21 @@ func (f *finder) after(i int, t *Text, at int) int {
 	}
 	end, context := f.words[i-1].end, t.between(at)
 	for end < len(f.raw) && context != "" {
-		c, d := f.raw[end], context[0]
+		c, size := next(f.raw[end:])
+		d, sizeThere := next(context)
 		if c != d && c != '\\' || at < len(t.words) && !encloses(c) {
 			break
 		}
 		if c == d {
-			context = context[1:]
+			context = context[sizeThere:]
 		}
-		end++
+		end += size
 	}
 	return end
 }
 
 // encloses reports whether c is a quote, a bracket, or a backslash in front of one.
-func encloses(c byte) bool { return strings.IndexByte("\"'`()[]{}<>\\", c) >= 0 }
+func encloses(c rune) bool { return strings.ContainsRune("\"'`()[]{}<>\\", c) }
 
 func (f *finder) letters(i int) string { return letters(f.raw[f.words[i].start:f.words[i].end]) }
 

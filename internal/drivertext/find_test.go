@@ -3,6 +3,7 @@ package drivertext
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"regexp"
 	"slices"
 	"strconv"
@@ -71,6 +72,14 @@ func TestFind(t *testing.T) {
 		{"tag <bob> & co", `tag \u003cbob\u003e \u0026 co`, `[tag \u003cbob\u003e \u0026 co]`},
 		{"caf\u00e9 bob", `caf\u00e9 bob`, `[caf\u00e9 bob]`},
 		{"bad\xffbyte bob", `bad\xffbyte bob`, `[bad\xffbyte bob]`},
+		{"no \x1b[31mlogin\x1b[0m", `no \x1b[31mlogin\x1b[0m`, `[no \x1b[31mlogin\x1b[0m]`},
+		{"no \x1b[31mlogin\x1b[0m", `NO \\U001B[31MLOGIN`, `[NO \\U001B[31MLOGIN]`},
+		{"no \x1b[31mlogin", "no login", "[no login]"},
+		{"no login", "no \x1b[1;31mlogin", "[no \x1b[1;31mlogin]"},
+		{`the "a" & <b>`, "the &#34;a&#34; &amp; &lt;b&gt;", "[the &#34;a&#34; &amp; &lt;b&gt;]"},
+		{`the "a" & <b>`, `THE \u0026QUOT;A\u0026QUOT; &AMP;AMP; &LT;B`, `[THE \u0026QUOT;A\u0026QUOT; &AMP;AMP; &LT;B]`},
+		{"un café d'été", "un caf&#233; d&#x27;&amp;#xE9;t&#233;", "[un caf&#233; d&#x27;&amp;#xE9;t&#233;]"},
+		{"salt & pepper; one & two;", "salt &amp; pepper; one &amp; two;", "[salt &amp; pepper; one &amp; two;]"},
 	} {
 		if got := mark(test.raw, []*Text{New(test.said, "safe")}, nil); got != test.want {
 			t.Errorf("%q in %q\n got %s\nwant %s", test.said, test.raw, got, test.want)
@@ -141,6 +150,9 @@ var alterations = map[string]func(string) string{
 	"joined lines": func(s string) string { return strings.Join(strings.Fields(s), " ") },
 	"trimmed":      func(s string) string { return strings.TrimSpace(strings.Trim(s, `"'.:()`)) },
 	"in brackets":  func(s string) string { return fmt.Sprintf("[%s]", s) },
+	"HTML":         html.EscapeString,
+	"JSON in HTML": func(s string) string { b, _ := json.Marshal(s); return html.EscapeString(string(b)) },
+	"HTML in JSON": func(s string) string { b, _ := json.Marshal(html.EscapeString(s)); return string(b) },
 }
 
 // FuzzFind plants a value in what a driver says, and looks for what is left of it in
@@ -151,7 +163,7 @@ func FuzzFind(f *testing.F) {
 		f.Add("", seed, "", false)
 		f.Add(seed, seed, seed, false)
 	}
-	for _, seed := range []string{"\x00EEEE", "\x01f600", "\U0001f600", "\U00010400 \u0451", `\u0000EEEE`, "X\\\u06c7", "X\\\\\u06c7 \\", "\b\xff\xffx", "\u2028\v\a"} {
+	for _, seed := range []string{"\x1b[nnn", "&#34;", "&amp;#39;x", "&", "&lt", "\x1b[", "\x00EEEE", "\x01f600", "\U0001f600", "\U00010400 \u0451", `\u0000EEEE`, "X\\\u06c7", "X\\\\\u06c7 \\", "\b\xff\xffx", "\u2028\v\a"} {
 		f.Add("{{x:  "+seed, "\b\xff\xffx", "{{x:", true)
 		f.Add(seed, seed, "{{x:", false)
 	}

@@ -107,7 +107,7 @@ func (m *Memory) forget(s *said) {
 
 // Said reports whether a driver returned err, or an error with just this text.
 func (m *Memory) Said(err error, text string) bool {
-	text = shorten(Plain(text))
+	text = shorten(text)
 	if err != nil && reflect.TypeOf(err).Kind() != reflect.Pointer {
 		err = nil
 	}

@@ -22,7 +22,6 @@ type Text struct {
 
 // New returns the text raw, for which safe may be exported.
 func New(raw, safe string) *Text {
-	raw = Plain(raw)
 	short := shorten(raw)
 	return &Text{Safe: safe, raw: short, cut: len(short) < len(raw)}
 }
@@ -30,8 +29,8 @@ func New(raw, safe string) *Text {
 func shorten(raw string) string { return raw[:min(len(raw), maxText)] }
 
 var (
-	entities = strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&quot;", `"`, "&apos;", "'", "&lt;", "<", "&gt;", ">", "&amp;", "&")
-	colors   = regexp.MustCompile("\x1b\\[[0-9;:]*[A-Za-z]")
+	markup = strings.NewReplacer("&#34;", `"`, "&#39;", "'", "&quot;", `"`, "&apos;", "'", "&lt;", "<", "&gt;", ">", "&amp;", "&")
+	colors = regexp.MustCompile("\x1b\\[[0-9;:]*[A-Za-z]")
 )
 
 // maxEscapes is how often a text may have been escaped for HTML.
@@ -41,7 +40,7 @@ const maxEscapes = 3
 // colors of a terminal.
 func Plain(s string) string {
 	for i := 0; i < maxEscapes && strings.IndexByte(s, '&') >= 0; i++ {
-		s = entities.Replace(s)
+		s = markup.Replace(s)
 	}
 	if strings.IndexByte(s, '\x1b') >= 0 {
 		s = colors.ReplaceAllLiteralString(s, "")

@@ -2,7 +2,9 @@ package drivertext
 
 import (
 	"math"
+	"regexp"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -54,7 +56,7 @@ const other = 1
 var folded = func() (table [256]byte) {
 	for c := range table {
 		switch {
-		case c >= utf8.RuneSelf || c == '\\':
+		case c >= utf8.RuneSelf || strings.IndexByte(`\&`+"\x1b", byte(c)) >= 0:
 			table[c] = other
 		case isWord(rune(c)):
 			table[c] = byte(unicode.ToLower(rune(c)))
@@ -76,9 +78,56 @@ func letters(s string) string {
 	return string(b)
 }
 
-// next returns the first character of s. Of an escape of %q or JSON, which may have
-// been escaped again, it is the one that it stands for.
+// next returns the first character of s. Of an entity of HTML, or an escape of %q or
+// JSON, which may have been escaped again, it is the one that it stands for. A color of a
+// terminal is one that belongs to no word.
 func next(s string) (r rune, size int) {
+	r, size = unescape(s)
+	switch r {
+	case '&':
+		for r == '&' {
+			c, n := entity(s[size:])
+			if n == 0 {
+				break
+			}
+			r, size = c, size+n
+		}
+	case '\x1b':
+		size += len(color.FindString(s[size:]))
+	}
+	return r, size
+}
+
+var color = regexp.MustCompile(`^\[[0-9;:]*[A-Za-z]`)
+
+// entity returns the character of the entity of HTML that s is the rest of, behind its
+// '&', in any case, or 0.
+func entity(s string) (rune, int) {
+	end := strings.IndexByte(s[:min(len(s), len("#x10ffff;"))], ';')
+	if end <= 0 {
+		return 0, 0
+	}
+	name := strings.ToLower(s[:end])
+	if digits, ok := strings.CutPrefix(name, "#"); ok {
+		base := 10
+		if hex, ok := strings.CutPrefix(digits, "x"); ok {
+			digits, base = hex, 16
+		}
+		if n, err := strconv.ParseUint(digits, base, 31); err == nil && n <= unicode.MaxRune {
+			return rune(n), end + 1
+		}
+		return 0, 0
+	}
+	if r, ok := entities[name]; ok {
+		return r, end + 1
+	}
+	return 0, 0
+}
+
+var entities = map[string]rune{"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\'', "nbsp": '\u00a0'}
+
+// unescape is next for escapes of %q and JSON.
+func unescape(s string) (r rune, size int) {
 	if s[0] != '\\' {
 		return utf8.DecodeRuneInString(s)
 	}
