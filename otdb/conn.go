@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/taskspan/taskspan/internal/instrument"
@@ -39,6 +40,9 @@ type conn struct {
 	resets  bool          // raw resets its session for each caller
 	settled bool          // what its caller waited for is claimed, and the next one resets the session
 	spare   *query        // for the next query
+
+	unclosed *unclosed            // of its connector
+	open     atomic.Pointer[rows] // outside of tasks: those that have been open for longest
 }
 
 var (
@@ -58,13 +62,13 @@ type lifecycleConn interface {
 }
 
 // newConn wraps otelsql's connection.
-func newConn(db *database, lc driver.Conn) driver.Conn {
+func newConn(db *database, u *unclosed, lc driver.Conn) driver.Conn {
 	l, ok := lc.(lifecycleConn)
 	if !ok { // not with the version of otelsql that go.mod asks for
 		instrument.Handle(errors.New("otdb: otelsql's connection lacks a method; the connection is not wrapped"))
 		return lc
 	}
-	c := &conn{db: db, raw: l.Raw(), lifecycle: l}
+	c := &conn{db: db, raw: l.Raw(), lifecycle: l, unclosed: u}
 	c.execerCtx, _ = c.raw.(driver.ExecerContext)
 	c.queryerCtx, _ = c.raw.(driver.QueryerContext)
 	c.execer, _ = c.raw.(driver.Execer)   //nolint:staticcheck // see conn
@@ -72,6 +76,7 @@ func newConn(db *database, lc driver.Conn) driver.Conn {
 	c.checker, _ = c.raw.(driver.NamedValueChecker)
 	_, c.resets = c.raw.(driver.SessionResetter)
 	c.cachesByText = cachesByText(c.raw)
+	u.add(c)
 	return c.shaped()
 }
 
@@ -94,6 +99,7 @@ func (c *conn) statement(query string) *statement {
 func (c *conn) Close() error {
 	c.abandonSkipped()
 	c.loseTx()
+	c.unclosed.connClosed(c)
 	return remember(nil, c.raw.Close())
 }
 

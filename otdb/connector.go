@@ -16,6 +16,7 @@ type connector struct {
 	db  *database
 
 	lifecycle driver.Connector // otelsql's, around raw
+	unclosed  unclosed
 
 	mu   sync.Mutex
 	stop []func() error // what ends with the database
@@ -55,7 +56,7 @@ func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c.db, conn), nil
+	return newConn(c.db, &c.unclosed, conn), nil
 }
 
 // Driver implements driver.Connector. It returns the raw driver: programs look
@@ -63,8 +64,10 @@ func (c *connector) Connect(ctx context.Context) (_ driver.Conn, err error) {
 func (c *connector) Driver() driver.Driver { return c.raw.Driver() }
 
 // Close implements io.Closer, which database/sql looks for in DB.Close. It ends
-// what was registered for the database and closes the raw connector.
+// what was registered for the database, reports rows that are open, and closes the raw
+// connector.
 func (c *connector) Close() error {
+	c.unclosed.databaseClosed()
 	c.mu.Lock()
 	stop := c.stop
 	c.stop = nil

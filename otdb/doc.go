@@ -47,6 +47,10 @@
 // spans. The pool's metrics are db.client.connection.count and .max,
 // otdb.connection.waits, .wait.duration and .closed.
 //
+// Rows that nobody closes are a finding of their task. Outside of tasks they are
+// reported to the OpenTelemetry error handler when the database is closed, by summary,
+// unless their context is done.
+//
 // # What is never exported
 //
 // No value that the application passes or reads leaves the process unless an

@@ -25,10 +25,12 @@ type rows struct {
 	ended  atomic.Bool // the operation's end is taken; not used outside of tasks
 	single bool        // the raw rows know of no further result sets
 
-	// What ends the rows, for a task: the contexts of the query and its transaction.
+	// What ends the rows, for whoever looks for leaks: the contexts of the query and its
+	// transaction.
 	done, txDone <-chan struct{}
 
 	ledger *ledger.Ledger // of the task, for what the driver says after the end
+	kind   *operationKind // outside of tasks
 }
 
 var (
@@ -121,15 +123,18 @@ func (q *query) open(raw driver.Rows) driver.Rows {
 		q.start(now-op.elapsed(now), now)
 	}
 	_, further := raw.(driver.RowsNextResultSet)
-	r := &rows{raw: raw, query: q, single: !further, ledger: op.ledger}
-	if op.ledger != nil {
-		r.done = op.ctx.Done()
-		if q.tx != nil {
-			r.txDone = q.tx.ctx.Done()
-		}
+	r := &rows{raw: raw, query: q, single: !further, ledger: op.ledger, done: op.ctx.Done()}
+	if q.tx != nil {
+		r.txDone = q.tx.ctx.Done()
+	}
+	switch {
+	case op.ledger != nil:
 		q.listed = true
 		r.publish()
 		q.place.Hold(r)
+	case q.conn.open.Load() == nil:
+		r.kind = op.operationKind
+		q.conn.open.Store(r)
 	}
 	return r.shaped()
 }
@@ -294,6 +299,8 @@ func (r *rows) end(err error) {
 		if !r.ended.CompareAndSwap(false, true) {
 			return // the task has it, and still reads the query
 		}
+	} else if q.conn.open.Load() == r {
+		q.conn.open.Store(nil)
 	}
 	r.query = nil
 	if q.inside {
