@@ -50,6 +50,17 @@ func isBatch(word string) bool {
 	return strings.EqualFold(word, "batch") || strings.EqualFold(word, "unlogged") || strings.EqualFold(word, "logged") || strings.EqualFold(word, "counter")
 }
 
+// isBroker reports whether word begins a statement of SQL Server about queues, or about
+// parts of texts, and is a name elsewhere.
+func isBroker(word string) bool {
+	for _, w := range [...]string{"receive", "send", "get", "readtext", "writetext", "updatetext"} {
+		if strings.EqualFold(word, w) {
+			return true
+		}
+	}
+	return false
+}
+
 // isThrow reports whether the word at the scanner's position, which was read, is THROW:
 // of all that begin a statement, it alone is not reserved.
 func (s *scanner) isThrow() bool {

@@ -24,7 +24,7 @@ func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
 
 // clause takes a keyword that nothing waited for: an operation or a clause of one.
 func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
-	begins := start || f.start
+	begins := start || f.start || f.stmt == kwDeclare && f.condition && s.prev.operand()
 	breaks := s.dialect == SQLServer && s.breaks(f, k)
 	s.several = s.several || breaks
 	start = begins || f.explain ||
@@ -65,7 +65,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		}
 		f.item, f.values = wantNothing, true
 	case kwFrom:
-		if begins && !f.condition || f.stmt == kwInsert && s.dialect == Default && !f.values && !f.from { // DuckDB, Spark, Hive
+		if begins && !f.condition || s.dialect == Default && s.leads(f) { // DuckDB, Spark, Hive
 			s.operate(f, k, from, to, wantTable, wantTable)
 			f.mark -= to - from
 			f.from = true
@@ -130,6 +130,9 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 		}
 	case kwFor:
 		f.item = wantNothing
+		if f.stmt == kwDeclare && s.lastIs("handler") { // FOR conditions statement
+			f.condition = true
+		}
 		if f.stmt == kwRelationCommand && (s.lastIs("instance") || s.lastIs("binlog")) { // LOCK INSTANCE FOR BACKUP
 			s.sum.drop()
 		}
@@ -451,6 +454,13 @@ func (s *scanner) toClause(f *frame, from, to int) {
 	if f.object == kwRule { // ON INSERT TO name
 		f.want, f.object = wantTable, kwNone
 	}
+}
+
+// leads reports whether FROM, where nothing waited for it, begins a query: after INSERT
+// INTO t, EXPLAIN, or an opening parenthesis that is no function's.
+func (s *scanner) leads(f *frame) bool {
+	return f.stmt == kwInsert && !f.values && !f.from || f.explain ||
+		s.prev == tokenOpen && f.stmt == kwNone && (f.call.to == 0 || strings.EqualFold(s.src[f.call.from:f.call.to], "exists"))
 }
 
 // fromClause takes FROM where nothing waited for it.

@@ -155,6 +155,9 @@ func (s *scanner) takeWord(from, to int) {
 			s.batch(f)
 			f.arguments = f.arguments || s.dialect == Default && s.prev == tokenNone && s.depth == 0 // of what is not known
 		}
+		if k == kwNone && s.newline && s.dialect == SQLServer && !start && f.want == wantNothing && isBroker(s.src[from:to]) {
+			k = kwBatch
+		}
 		switch {
 		case f.want != wantNothing && s.wanted(f, k, from, to):
 		case start && f.stmt == kwBegin && s.dialect == Default && isBatch(s.src[from:to]): // Cassandra
@@ -338,6 +341,7 @@ func (s *scanner) takeComma() {
 		switch {
 		case f.want == wantMain:
 			f.want = wantCTE
+		case f.want == wantPrivileges: // FOR ROLE a, b
 		default:
 			f.want = f.item
 		}

@@ -55,11 +55,11 @@ func (s *scanner) inRoutine(f *frame, k keyword) {
 		r.begun = true
 		r.blocks++
 	case kwCase, kwLoop:
-		if s.prevWord != kwEnd && (k == kwCase || f.start || f.control) {
+		if s.prevWord != kwEnd && (k == kwCase || f.start || f.control || f.condition) {
 			r.blocks++
 		}
 	case kwIf:
-		if s.prevWord != kwEnd && (f.start || s.prevWord == kwRows || s.prevWord == kwDo || s.prev == tokenClose) {
+		if s.prevWord != kwEnd && (f.start || f.condition || s.prevWord == kwRows || s.prevWord == kwDo || s.prev == tokenClose) {
 			r.blocks++
 		}
 	case kwDo:

@@ -212,7 +212,7 @@ func (s *scanner) typed(f *frame, k keyword, from, to int) bool {
 	object := k == kwObject || k == kwRoutine || k == kwNoObject || k == kwView || k == kwIndex || k == kwTrigger || k == kwPolicy
 	switch f.stmt {
 	case kwUse, kwDescribe:
-		return object || k == kwNone && isObject(word)
+		return object || k == kwNone && (isObject(word) || f.stmt == kwDescribe && strings.EqualFold(word, "formatted"))
 	case kwCall, kwExec:
 		return s.dialect == Default && (object || k == kwNone && isObject(word))
 	case kwAnalyze:

@@ -153,7 +153,7 @@ func (s *scanner) secretPlace(from, to int) bool {
 	if isQuoted(s.src[from:to]) && (s.announced || s.frames[0].stmt == kwExec || s.frames[0].stmt == kwCall) {
 		return true
 	}
-	if word := s.src[s.last.from:s.last.to]; announces(word) || containsAny(word, "key") {
+	if word := s.src[s.last.from:s.last.to]; announces(word) || containsAny(word, "key") || strings.EqualFold(word, "program") {
 		between := strings.TrimSpace(s.src[s.last.to:from])
 		switch {
 		case between == "", between == ":=", between == "=>", between == ":":
@@ -172,13 +172,13 @@ func (s *scanner) secretPlace(from, to int) bool {
 
 // announces reports whether a secret may follow the word, anywhere in the statement.
 func announces(word string) bool {
-	return containsAny(word, "passw", "pwd", "secret", "token", "credential", "connection", "passphrase", "identified", "api_key", "apikey")
+	return containsAny(word, "passw", "pwd", "secret", "token", "credential", "connection", "conninfo", "passphrase", "identified", "api_key", "apikey")
 }
 
 // takesSecret reports whether a function's arguments hold a secret.
 func takesSecret(function string) bool {
 	return containsAny(function, "crypt", "cipher", "hmac", "hash", "digest", "pwd", "passw", "passphrase", "secret", "dblink", "openrowset", "opendatasource",
-		"credential", "connection", "set_config", "azure", "mysql", "postgres", "remote") ||
+		"credential", "connection", "authenticat", "keyring", "jwt", "set_config", "azure", "mysql", "postgres", "remote") ||
 		strings.EqualFold(function, "sign") || strings.EqualFold(function, "verify") ||
 		strings.EqualFold(function, "s3") || strings.EqualFold(function, "url") || strings.EqualFold(function, "hdfs") ||
 		strings.EqualFold(function, "encode") || strings.EqualFold(function, "decode")
