@@ -399,7 +399,7 @@ func TestRequireParent(t *testing.T) {
 	if _, err := db.ExecContext(remote, "DELETE FROM otdb_users"); err != nil {
 		t.Fatal(err)
 	}
-	deleted.parent = "unknown"
+	deleted.parent = "remote"
 	r.wantSpans(deleted)
 }
 

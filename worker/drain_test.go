@@ -44,7 +44,7 @@ func TestDrain(t *testing.T) {
 		}
 
 		// The running ones still have their gauges.
-		if _, ok := b.collect()["worker.task.oldest.age"]; !ok {
+		if _, ok := b.Collect()["worker.task.oldest.age"]; !ok {
 			t.Error("no age")
 		}
 		//nolint:staticcheck // a nil context is what the test is about
@@ -54,7 +54,7 @@ func TestDrain(t *testing.T) {
 		if n := len(b.ended()); n != 2 {
 			t.Errorf("%d spans", n)
 		}
-		if m, ok := b.collect()["worker.task.last_success.timestamp"]; ok {
+		if m, ok := b.Collect()["worker.task.last_success.timestamp"]; ok {
 			t.Errorf("the gauges are still there: %v", m)
 		}
 		if err := b.runner.Drain(ctx); err != nil {

@@ -80,7 +80,7 @@ func (b *backend) wantFindings(want ...kv) {
 	var records []record
 	byKind := make(map[string]int64)
 	for _, w := range want {
-		events = append(events, event{"worker.finding", w})
+		events = append(events, event{Name: "worker.finding", Attrs: w})
 		logged := kv{"worker.task.name": "load"}
 		for k, v := range w {
 			logged[k] = v
@@ -89,25 +89,25 @@ func (b *backend) wantFindings(want ...kv) {
 		byKind[w["worker.finding.kind"].(string)]++
 	}
 	for _, e := range spans[len(spans)-1].Events {
-		takeLocation(e.Attributes)
+		takeLocation(e.Attrs)
 	}
 	wantEqual(b.t, "events", spans[len(spans)-1].Events, events)
 	for i := range b.log.records {
 		takeLocation(b.log.records[i].Attrs)
 	}
 	b.wantLog(records...)
-	got := b.collect()["worker.task.findings"]
+	got := b.Collect()["worker.task.findings"]
 	if len(want) == 0 {
 		wantEqual(b.t, "metric", got, metricdata.Metrics{})
 		return
 	}
-	b.wantMetric(foundMetric(byKind))
+	b.WantMetric(foundMetric(byKind))
 }
 
 // takeLocation takes off where in the code something was: of most tests, it is in
 // these helpers.
 func takeLocation(attrs kv) {
-	for _, key := range []string{"code.file.path", "code.line.number", "code.function.name", "code.stacktrace"} {
+	for _, key := range []attribute.Key{"code.file.path", "code.line.number", "code.function.name", "code.stacktrace"} {
 		delete(attrs, key)
 	}
 }
@@ -137,7 +137,7 @@ func TestRepeatedStatement(t *testing.T) {
 					return nil
 				})
 				b.wantFindings(tc.want...)
-				if s := b.ended()[0]; s.Status != "" || s.Attributes["worker.task.result"] != "success" {
+				if s := b.ended()[0]; s.Status != "" || s.Attributes()["worker.task.result"] != "success" {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -166,7 +166,7 @@ func TestRepeatedStatementNested(t *testing.T) {
 		got := make(kv)
 		for _, s := range b.ended() {
 			for _, e := range s.Events {
-				got[s.Name+" "+e.Attributes["db.query.summary"].(string)] = e.Attributes["worker.finding.count"]
+				got[attribute.Key(s.Name+" "+e.Attrs["db.query.summary"].(string))] = e.Attrs["worker.finding.count"]
 			}
 		}
 		wantEqual(t, "findings", got, kv{"inner SELECT packages": int64(25), "load SELECT imports": int64(20)})
@@ -321,19 +321,12 @@ func TestTransactionsAndWaits(t *testing.T) {
 			kv{"worker.finding.kind": "connection_wait", "worker.finding.count": int64(2), "db.client.connection.pool.name": "db:5432/shop", "worker.finding.slowest": 1.5},
 		)
 		s := b.ended()[0]
-		if s.Attributes["worker.task.findings"] != int64(4) || s.Attributes["worker.task.db.wait"] != 2.999 {
-			t.Errorf("%v", s.Attributes)
+		if s.Attributes()["worker.task.findings"] != int64(4) || s.Attributes()["worker.task.db.wait"] != 2.999 {
+			t.Errorf("%v", s.Attributes())
 		}
-		wait := metricdata.Metrics{
-			Name:        "worker.task.db.wait",
-			Description: "Time that a worker task waited for database connections, of tasks that waited.",
-			Unit:        "s",
-			Data: metricdata.Histogram[float64]{
-				Temporality: metricdata.CumulativeTemporality,
-				DataPoints:  []metricdata.HistogramDataPoint[float64]{histogram(durationBuckets, kv{"worker.task.name": "load"}, 2.999)},
-			},
-		}
-		b.wantMetric(wait)
+		b.WantMetric(histogram("worker.task.db.wait",
+			"Time that a worker task waited for database connections, of tasks that waited.",
+			observations(kv{"worker.task.name": "load"}, 2.999)))
 	})
 }
 
@@ -350,7 +343,7 @@ func TestConnectionWaitNested(t *testing.T) {
 			return nil
 		})
 		inner, outer := b.ended()[0], b.ended()[1]
-		if len(inner.Events) != 1 || len(outer.Events) != 0 || inner.Attributes["worker.task.db.wait"] != 2. || outer.Attributes["worker.task.db.wait"] != 2.5 {
+		if len(inner.Events) != 1 || len(outer.Events) != 0 || inner.Attributes()["worker.task.db.wait"] != 2. || outer.Attributes()["worker.task.db.wait"] != 2.5 {
 			t.Errorf("%+v\n%+v", inner, outer)
 		}
 	})
@@ -370,10 +363,10 @@ func TestFindingsOfFailure(t *testing.T) {
 			return errTyped
 		})
 		s := b.ended()[0]
-		if len(s.Events) != 2 || s.Events[0].Name != "worker.finding" || s.Events[1].Name != "exception" || s.Duration != took {
+		if len(s.Events) != 2 || s.Events[0].Name != "worker.finding" || s.Events[1].Name != "exception" || s.Length != took {
 			t.Errorf("%+v", s)
 		}
-		if sum := b.collect()["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; sum != took.Seconds() {
+		if sum := b.Collect()["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; sum != took.Seconds() {
 			t.Errorf("duration %v", sum)
 		}
 	})
@@ -389,7 +382,7 @@ func TestFindingsBounded(t *testing.T) {
 		}
 		return nil
 	})
-	b.wantMetric(foundMetric(map[string]int64{"repeated_statement": maxFindings, "rows_leaked": maxFindings, "slow_statement": maxFindings}))
+	b.WantMetric(foundMetric(map[string]int64{"repeated_statement": maxFindings, "rows_leaked": maxFindings, "slow_statement": maxFindings}))
 	if n := len(b.ended()[0].Events); n != 3*maxFindings {
 		t.Errorf("%d events", n)
 	}
@@ -420,10 +413,10 @@ func TestDetached(t *testing.T) {
 			t.Errorf("the rows ended %d times", rows.ended)
 		}
 		spans := b.ended()
-		if spans[0].Parent != "outer" || spans[0].Attributes["worker.task.db.operations"] != int64(1) || len(spans[0].Events) != 1 {
+		if spans[0].Parent != "outer" || spans[0].Attributes()["worker.task.db.operations"] != int64(1) || len(spans[0].Events) != 1 {
 			t.Errorf("%+v", spans[0])
 		}
-		if _, ok := spans[1].Attributes["worker.task.db.operations"]; ok {
+		if _, ok := spans[1].Attributes()["worker.task.db.operations"]; ok {
 			t.Errorf("%+v", spans[1])
 		}
 	})
@@ -444,7 +437,6 @@ func TestForeignLedger(t *testing.T) {
 
 // A ledger that panics costs the account.
 func TestLedgerPanics(t *testing.T) {
-	f := recordFaults(t)
 	b := newBackend(t)
 	if err := b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
 		p := new(ledger.Place)
@@ -454,7 +446,7 @@ func TestLedgerPanics(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	f.want(t, "a task's ledger panicked")
+	b.WantHandled("worker: a task's ledger panicked with a string")
 	b.ended()
 }
 
@@ -464,38 +456,36 @@ func (panickingRows) EndLeaked() (int64, bool) { panic("rows") }
 
 func TestLabels(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		f := recordFaults(t)
 		b := newBackend(t, WithLabelKeys("tenant", "queue"))
 		for range 2 {
 			_ = b.runner.Run(t.Context(), "load", nothing, WithLabel("tenant", "acme\xff"), WithLabel("user", "17"))
 			_ = b.runner.Run(t.Context(), "load", fails, WithLabel("tenant", "acme"), WithLabel("queue", "q"))
 			_ = b.runner.Run(t.Context(), "load", nothing)
 		}
-		f.want(t, `worker: label "user" was not declared with WithLabelKeys`)
+		b.WantHandled(`worker: label "user" was not declared with WithLabelKeys, and is dropped`)
 		b.wantMetrics(
 			durationMetric(
-				histogram(durationBuckets, kv{"worker.task.name": "load", "worker.task.result": "success", "tenant": "acme\uFFFD"}, 0., 0),
-				histogram(durationBuckets, kv{
+				observations(kv{"worker.task.name": "load", "worker.task.result": "success", "tenant": "acme\uFFFD"}, 0., 0),
+				observations(kv{
 					"worker.task.name": "load", "worker.task.result": "failure", "error.type": "*worker.typedError", "tenant": "acme", "queue": "q",
 				}, 0., 0),
-				histogram(durationBuckets, kv{"worker.task.name": "load", "worker.task.result": "success"}, 0., 0),
+				observations(kv{"worker.task.name": "load", "worker.task.result": "success"}, 0., 0),
 			),
 			activeMetric(map[string]int64{"load": 0}),
 		)
 		s := b.ended()[0]
-		if _, ok := s.Attributes["user"]; ok || s.Attributes["tenant"] != "acme\uFFFD" {
+		if _, ok := s.Attributes()["user"]; ok || s.Attributes()["tenant"] != "acme\uFFFD" {
 			t.Errorf("%+v", s)
 		}
 	})
 }
 
 func TestUndeclaredLabelsBounded(t *testing.T) {
-	f := recordFaults(t)
 	b := newBackend(t)
 	for i := range 2 * maxUndeclared {
 		b.runner.declared([]attribute.KeyValue{attribute.String(fmt.Sprint("label", i), "x")})
 	}
-	if n := len(f.errs); n != maxUndeclared {
+	if n := len(b.TakeHandled()); n != maxUndeclared {
 		t.Errorf("%d faults", n)
 	}
 }
@@ -511,15 +501,8 @@ func TestQueueDuration(t *testing.T) {
 			time.Sleep(took)
 			_ = b.runner.Run(t.Context(), "load", nothing, WithEnqueuedAt(now))
 			_ = b.runner.Run(t.Context(), "load", nothing, WithEnqueuedAt(now.Add(time.Hour)))
-			b.wantMetric(metricdata.Metrics{
-				Name:        "worker.task.queue.duration",
-				Description: "Time that worker tasks waited in a queue before they started.",
-				Unit:        "s",
-				Data: metricdata.Histogram[float64]{
-					Temporality: metricdata.CumulativeTemporality,
-					DataPoints:  []metricdata.HistogramDataPoint[float64]{histogram(durationBuckets, kv{"worker.task.name": "load"}, took.Seconds(), 0)},
-				},
-			})
+			b.WantMetric(histogram("worker.task.queue.duration", "Time that worker tasks waited in a queue before they started.",
+				observations(kv{"worker.task.name": "load"}, took.Seconds(), 0)))
 		})
 	}
 }

@@ -63,11 +63,11 @@ func TestFuturePanic(t *testing.T) {
 		spans := b.ended()
 		for i, name := range []string{"inner", "outer", "inner", "outer"} {
 			s := spans[i]
-			if s.Name != name || s.Attributes["worker.task.result"] != "panic" || len(s.Events) != 1-i%2 || s.Status == "" {
+			if s.Name != name || s.Attributes()["worker.task.result"] != "panic" || len(s.Events) != 1-i%2 || s.Status == "" {
 				t.Errorf("%+v", s)
 			}
 		}
-		if got := spans[2].Events[0].Attributes["exception.stacktrace"]; got != string(first.Stack) {
+		if got := spans[2].Events[0].Attrs["exception.stacktrace"]; got != string(first.Stack) {
 			t.Errorf("stack %v", got)
 		}
 	})

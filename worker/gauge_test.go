@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 // nilSpans is a tracer provider whose tracers return nothing.
@@ -36,7 +38,7 @@ func TestNoSpan(t *testing.T) {
 			}
 			return nil
 		})
-		b.wantSpans(b.ended()[0])
+		b.WantSpans(b.ended()[0])
 		if len(b.log.records) != 1 {
 			t.Errorf("%v", b.log.records)
 		}
@@ -47,7 +49,7 @@ func TestNoSpan(t *testing.T) {
 func (b *backend) gauges() map[string]map[string]float64 {
 	b.t.Helper()
 	out := make(map[string]map[string]float64)
-	for name, m := range b.collect() {
+	for name, m := range b.Collect() {
 		g, ok := m.Data.(metricdata.Gauge[float64])
 		if !ok {
 			continue
@@ -132,7 +134,7 @@ func TestGaugesShared(t *testing.T) {
 		wantEqual(t, "drained", b.gauges(), map[string]map[string]float64{})
 		gaugeGroups.mu.Lock()
 		defer gaugeGroups.mu.Unlock()
-		if groupOn(providerKey(b.meter)) != nil {
+		if groupOn(providerKey(b.MeterProvider)) != nil {
 			t.Error("the group is still there")
 		}
 	})
@@ -154,10 +156,10 @@ func TestGaugesOfProviderSetLater(t *testing.T) {
 		tasks = append(tasks, Go(t.Context(), "load", func(context.Context) (int, error) { <-end; return 0, errBoom }, WithRunner(r)))
 	}
 	b := newBackend(t)
-	otel.SetMeterProvider(b.meter)
+	otel.SetMeterProvider(b.MeterProvider)
 	want := func(n int64) {
 		t.Helper()
-		b.wantMetric(activeMetric(map[string]int64{"load": n}))
+		b.WantMetric(activeMetric(map[string]int64{"load": n}))
 		if got, ok := b.gauges()[lastSuccess]; ok {
 			t.Errorf("last success %v", got)
 		}
@@ -176,8 +178,8 @@ func TestGaugesSharedWithGlobal(t *testing.T) {
 		return
 	}
 	b := newBackend(t)
-	otel.SetMeterProvider(b.meter)
-	global, err := New(WithTracerProvider(b.tracer))
+	otel.SetMeterProvider(b.MeterProvider)
+	global, err := New(WithTracerProvider(b.TracerProvider))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +242,7 @@ func (stubbornMeter) RegisterCallback(metric.Callback, ...metric.Observable) (me
 func (stubbornRegistration) Unregister() error { return errBoom }
 
 func TestUnregisterFails(t *testing.T) {
-	f := recordFaults(t)
+	f := oteltest.RecordHandled(t)
 	r, err := New(WithMeterProvider(stubborn{}), WithTracerProvider(tracenoop.NewTracerProvider()))
 	if err != nil {
 		t.Fatal(err)
@@ -248,5 +250,5 @@ func TestUnregisterFails(t *testing.T) {
 	if err := r.Drain(t.Context()); err != nil {
 		t.Error(err)
 	}
-	f.want(t, "worker: unregistering gauges: boom")
+	f.WantHandled("worker: unregistering gauges: boom")
 }

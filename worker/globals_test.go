@@ -35,8 +35,8 @@ func TestProvidersThatAreSetAgain(t *testing.T) {
 	}
 	all := []string{oldestAge, lastSuccess, interval, scheduleStart}
 	set := func(b *backend) {
-		otel.SetTracerProvider(b.tracer)
-		otel.SetMeterProvider(b.meter)
+		otel.SetTracerProvider(b.TracerProvider)
+		otel.SetMeterProvider(b.MeterProvider)
 	}
 	use := func(b *backend) {
 		t.Helper()
@@ -48,7 +48,7 @@ func TestProvidersThatAreSetAgain(t *testing.T) {
 			t.Errorf("the spans %v", spans)
 		}
 		wantEqual(t, "gauges", gauges(b), all)
-		b.wantMetric(activeMetric(map[string]int64{"load": 0, "held": 1}))
+		b.WantMetric(activeMetric(map[string]int64{"load": 0, "held": 1}))
 	}
 	first, second, third := newBackend(t), newBackend(t), newBackend(t)
 	for _, b := range []*backend{first, second, third} {
@@ -59,7 +59,7 @@ func TestProvidersThatAreSetAgain(t *testing.T) {
 	set(second) // the first one lives
 	use(second)
 	wantEqual(t, "gauges of the first provider", gauges(first), none)
-	if err := errors.Join(second.tracer.Shutdown(t.Context()), second.meter.Shutdown(t.Context())); err != nil {
+	if err := errors.Join(second.TracerProvider.Shutdown(t.Context()), second.MeterProvider.Shutdown(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	set(third)
@@ -75,7 +75,7 @@ func TestProvidersThatAreSetAgain(t *testing.T) {
 	wantEqual(t, "gauges without a task", gauges(first), all)
 
 	// One whose provider was given to it shares the callback while that is the global one, and stays when it is not.
-	own, err := New(WithMeterProvider(first.meter), WithTracerProvider(first.tracer))
+	own, err := New(WithMeterProvider(first.MeterProvider), WithTracerProvider(first.TracerProvider))
 	if err != nil {
 		t.Fatal(err)
 	}

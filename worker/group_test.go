@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/taskspan/taskspan/errs"
 )
 
@@ -37,7 +39,7 @@ func TestGroup(t *testing.T) {
 			t.Error(err)
 		}
 		for i, s := range b.ended()[:3] {
-			if s.Name != fmt.Sprint("part ", i) || s.Parent != "outer" || s.Attributes["worker.task.result"] != "success" || s.Duration != time.Duration(i)*took {
+			if s.Name != fmt.Sprint("part ", i) || s.Parent != "outer" || s.Attributes()["worker.task.result"] != "success" || s.Length != time.Duration(i)*took {
 				t.Errorf("%+v", s)
 			}
 		}
@@ -57,8 +59,8 @@ func TestGroupError(t *testing.T) {
 		}
 		got := make(kv)
 		for _, s := range b.ended() {
-			got[s.Name] = s.Attributes["worker.task.result"]
-			if s.Name == "is cancelled" && s.Attributes["worker.task.cancel.cause"] != "no such thing" {
+			got[attribute.Key(s.Name)] = s.Attributes()["worker.task.result"]
+			if s.Name == "is cancelled" && s.Attributes()["worker.task.cancel.cause"] != "no such thing" {
 				t.Errorf("%+v", s)
 			}
 		}

@@ -16,6 +16,8 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 // exitingError ends the goroutine in whatever method it has.
@@ -95,7 +97,7 @@ func TestGoexitAnywhere(t *testing.T) {
 					_ = b.runner.Run(t.Context(), "load", tc.fn, tc.task...)
 				}()
 				<-done
-				b.wantMetric(activeMetric(map[string]int64{"load": 0}))
+				b.WantMetric(activeMetric(map[string]int64{"load": 0}))
 				if err := b.runner.Drain(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -106,11 +108,11 @@ func TestGoexitAnywhere(t *testing.T) {
 					return
 				}
 				s := b.ended()[0]
-				if s.Attributes["worker.task.result"] != tc.result || s.Attributes["error.type"] == nil || s.Status == "" {
+				if s.Attributes()["worker.task.result"] != tc.result || s.Attributes()["error.type"] == nil || s.Status == "" {
 					t.Errorf("%+v", s)
 				}
-				if tc.errorType != "" && s.Attributes["error.type"] != tc.errorType {
-					t.Errorf("error.type %v", s.Attributes["error.type"])
+				if tc.errorType != "" && s.Attributes()["error.type"] != tc.errorType {
+					t.Errorf("error.type %v", s.Attributes()["error.type"])
 				}
 			})
 		}
@@ -140,7 +142,7 @@ func (n noContext) Start(ctx context.Context, name string, opts ...trace.SpanSta
 // A span that comes without a context is in the task's context all the same.
 func TestTracerWithoutContext(t *testing.T) {
 	b := newBackend(t)
-	tracer, err := scope.Tracer(b.tracer)
+	tracer, err := scope.Tracer(b.TracerProvider)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +299,6 @@ func TestFunctionNameOfMethod(t *testing.T) {
 func TestLimitsOfSpans(t *testing.T) {
 	for _, limit := range []int{32, 128, 1000} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
-			b := newBackend(t)
 			limits := sdktrace.NewSpanLimits()
 			limits.AttributeCountLimit = limit
 			var many []attribute.KeyValue
@@ -305,15 +306,16 @@ func TestLimitsOfSpans(t *testing.T) {
 				many = append(many, attribute.Int(fmt.Sprint("k", i), i))
 			}
 			many[0] = keyTaskID.String("theirs")
-			r := b.newRunner(WithLabelKeys("label"), WithTracerProvider(sdktrace.NewTracerProvider(
-				sdktrace.WithSpanProcessor(b.spans), sdktrace.WithRawSpanLimits(limits))))
+			b := newBackend(t)
+			b.Rig = oteltest.New(t, b.Scope, sdktrace.WithRawSpanLimits(limits))
+			r := b.newRunner(WithLabelKeys("label"))
 			ctx, cancel := context.WithCancelCause(t.Context())
 			_ = r.Run(ctx, "load", func(ctx context.Context) error {
 				query(ctx, "SELECT a", 1, time.Second)
 				cancel(errBoom)
 				return errBoom
 			}, WithAttributes(many...), WithID("7"), WithAttempt(2), WithLabel("label", "x"), WithInput(func() []attribute.KeyValue { return many }))
-			got := b.ended()[0].Attributes
+			got := b.ended()[0].Attributes()
 			for key, want := range (kv{
 				"worker.task.name": "load", "worker.task.id": "7", "worker.task.attempt": int64(2), "worker.task.result": "failure",
 				"error.type": "*errors.errorString", "worker.task.cancel.cause": "boom", "worker.task.db.operations": int64(1),
@@ -332,7 +334,6 @@ func TestLimitsOfSpans(t *testing.T) {
 
 // Whatever the application names, all that is exported is UTF-8.
 func TestValidUTF8(t *testing.T) {
-	f := recordFaults(t)
 	const bad = "\xff"
 	b := newBackend(t, WithLabelKeys("label"))
 	_ = b.runner.Run(t.Context(), "task"+bad, func(context.Context) error { return errors.New("error" + bad) },
@@ -344,13 +345,13 @@ func TestValidUTF8(t *testing.T) {
 			S string   `trace:"s"`
 			L []string `trace:"l"`
 		}{bad, []string{bad}}))
-	f.want(t, "was not declared")
-	for _, text := range []string{fmt.Sprintf("%+v", b.ended()), fmt.Sprintf("%+v", b.log.records), fmt.Sprintf("%+v", b.collect())} {
+	b.WantHandled("worker: label \"other\uFFFD\" was not declared with WithLabelKeys, and is dropped")
+	for _, text := range []string{fmt.Sprintf("%+v", b.ended()), fmt.Sprintf("%+v", b.log.records), fmt.Sprintf("%+v", b.Collect())} {
 		if !utf8.ValidString(text) {
 			t.Errorf("%q", text)
 		}
 	}
-	if got := b.ended()[0].Attributes; len(got) != 12 {
+	if got := b.ended()[0].Attributes(); len(got) != 12 {
 		t.Errorf("%d attributes: %v", len(got), got)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 // secret hides itself from logs, by a method on the value.
@@ -85,10 +87,10 @@ type wide struct {
 }
 
 // inputs returns what is recorded of an input.
-func inputs(v any) kv { return toKV(appendInput(nil, v)) }
+func inputs(v any) kv { return oteltest.AttrsOf(appendInput(nil, v)) }
 
 func TestInputFields(t *testing.T) {
-	f := recordFaults(t)
+	f := oteltest.RecordHandled(t)
 	n := 7
 	pn := &n
 	at := time.Date(2026, 2, 3, 4, 5, 6, 7, time.UTC)
@@ -119,17 +121,17 @@ func TestInputFields(t *testing.T) {
 	for _, in := range []any{nil, (*wide)(nil), (func() []attribute.KeyValue)(nil)} {
 		wantEqual(t, fmt.Sprintf("%T", in), inputs(in), kv{})
 	}
-	f.want(t)
+	f.WantHandled()
 }
 
 func TestInputFunc(t *testing.T) {
-	f := recordFaults(t)
+	f := oteltest.RecordHandled(t)
 	got := inputs(func() []attribute.KeyValue {
 		return []attribute.KeyValue{attribute.Int("n", 1), {}, attribute.String("a.b", "c")}
 	})
 	wantEqual(t, "input", got, kv{"worker.task.input.n": int64(1), "worker.task.input.a.b": "c"})
 	wantEqual(t, "input", inputs(func() []attribute.KeyValue { panic("input") }), kv{})
-	f.want(t, "an input function panicked")
+	f.WantHandled("worker: an input function panicked with a string")
 }
 
 type loops struct {
@@ -162,7 +164,7 @@ type mistakes struct {
 
 func TestInputMistakes(t *testing.T) {
 	inputPlans.Clear() // the test may have run before
-	f := recordFaults(t)
+	f := oteltest.RecordHandled(t)
 	for range 2 { // they are reported once
 		wantEqual(t, "mistakes", inputs(mistakes{Good: 1, Twice: 2, hidden: 3}), kv{"worker.task.input.good": int64(1)})
 		wantEqual(t, "loops", inputs(loops{Next: &loops{N: 2}, N: 1}), kv{"worker.task.input.n": int64(1)})
@@ -171,8 +173,18 @@ func TestInputMistakes(t *testing.T) {
 		wantEqual(t, "no struct", inputs(17), kv{})
 		wantEqual(t, "function", inputs(func(int) []attribute.KeyValue { return nil }), kv{})
 	}
-	f.want(t, "worker.mistakes", "Next: worker.loops contains itself", "no field has a tag trace",
-		"input int: neither a struct nor", "neither a struct nor")
+	faults := f.TakeHandled()
+	if len(faults) != 5 {
+		t.Fatalf("faults %q", faults)
+	}
+	for i, want := range []string{
+		"worker.mistakes", "Next: worker.loops contains itself", "no field has a tag trace",
+		"input int: neither a struct nor", "neither a struct nor",
+	} {
+		if !strings.Contains(faults[i].Error(), want) {
+			t.Errorf("fault %d: %q, want %q", i, faults[i], want)
+		}
+	}
 	for _, want := range []string{
 		`field Empty: "" cannot be a key`, `field Space: "a b" cannot be a key`, `field Comma: "a,omitempty" cannot be a key`,
 		`field Dot: ".a" cannot be a key`, "field Map: cannot record a map[string]int", "field Any: cannot record a interface {}",
@@ -180,26 +192,26 @@ func TestInputMistakes(t *testing.T) {
 		"field Pointers: cannot record a []*int", "field Maps: cannot record a []map[int]int",
 		"field Bare: no field of struct { N int } has a tag trace", "field hidden is not exported", `field Twice: the key "good" is there twice`,
 	} {
-		if !strings.Contains(f.errs[0], want) {
-			t.Errorf("no %q in %s", want, f.errs[0])
+		if !strings.Contains(faults[0].Error(), want) {
+			t.Errorf("no %q in %s", want, faults[0])
 		}
 	}
 }
 
 // A method that panics costs its own field only.
 func TestInputPanics(t *testing.T) {
-	f := recordFaults(t)
+	f := oteltest.RecordHandled(t)
 	type input struct {
 		Bad  panicsInString `trace:"bad"`
 		Good int            `trace:"good"`
 	}
 	wantEqual(t, "input", inputs(input{Good: 1}), kv{"worker.task.input.good": int64(1)})
-	f.want(t, "a method of an input panicked")
+	f.WantHandled("worker: a method of an input panicked with a string")
 }
 
 func TestInputConcurrent(t *testing.T) {
 	inputPlans.Clear() // the test may have run before
-	f := recordFaults(t)
+	f := oteltest.RecordHandled(t)
 	type input struct {
 		Bad  chan int `trace:"bad"`
 		Good int      `trace:"good"`
@@ -209,7 +221,7 @@ func TestInputConcurrent(t *testing.T) {
 		wg.Go(func() { inputs(input{}) })
 	}
 	wg.Wait()
-	f.want(t, "field Bad: cannot record a chan int")
+	f.WantHandled("worker: input worker.input: field Bad: cannot record a chan int")
 }
 
 // Whatever a tag says, nothing panics, keys are valid, and untagged fields stay
@@ -219,7 +231,7 @@ func FuzzInputTag(f *testing.F) {
 		f.Add(tag, "value")
 	}
 	f.Fuzz(func(t *testing.T, tag, value string) {
-		recordFaults(t)
+		oteltest.RecordHandled(t)
 		typ := reflect.StructOf([]reflect.StructField{
 			{Name: "A", Type: reflect.TypeFor[string](), Tag: reflect.StructTag(tag)},
 			{Name: "B", Type: reflect.TypeFor[string]()},
@@ -227,8 +239,8 @@ func FuzzInputTag(f *testing.F) {
 		v := reflect.New(typ).Elem()
 		v.Field(0).SetString(value)
 		v.Field(1).SetString("canary")
-		for k, got := range toKV(newInputPlan(typ).fields0(v)) {
-			key, ok := strings.CutPrefix(k, inputPrefix)
+		for k, got := range oteltest.AttrsOf(newInputPlan(typ).fields0(v)) {
+			key, ok := strings.CutPrefix(string(k), inputPrefix)
 			if !ok || !validKey(key) || got != valid(value) {
 				t.Errorf("tag %q: %s=%v", tag, k, got)
 			}
@@ -255,13 +267,13 @@ func TestTaskOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := ok("load")
-		want.Attributes["custom"] = int64(1)
-		want.Attributes["more"] = true
-		want.Attributes["worker.task.id"] = "id\uFFFD"
-		want.Attributes["worker.task.attempt"] = int64(2)
-		want.Attributes["worker.task.input.region"] = "eu"
-		want.Attributes["worker.task.input.id"] = int64(3)
-		b.wantSpans(want)
+		want.Start["custom"] = int64(1)
+		want.Start["more"] = true
+		want.Start["worker.task.id"] = "id\uFFFD"
+		want.Start["worker.task.attempt"] = int64(2)
+		want.Start["worker.task.input.region"] = "eu"
+		want.Start["worker.task.input.id"] = int64(3)
+		b.WantSpans(want)
 	})
 }
 
@@ -272,8 +284,8 @@ func TestEmptyTaskOptions(t *testing.T) {
 		if err := b.runner.Run(t.Context(), "load", nothing, WithID(""), WithAttempt(0), WithEnqueuedAt(time.Time{}), WithAttributes(), WithInput(nil)); err != nil {
 			t.Fatal(err)
 		}
-		b.wantSpans(ok("load"))
-		if m, ok := b.collect()["worker.task.queue.duration"]; ok {
+		b.WantSpans(ok("load"))
+		if m, ok := b.Collect()["worker.task.queue.duration"]; ok {
 			t.Errorf("%v", m)
 		}
 	})

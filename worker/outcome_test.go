@@ -312,15 +312,17 @@ func (row *row) test(t *testing.T) {
 // span had from the start on; stack is the stack of a panic.
 func (row *row) wantTelemetry(b *backend, start kv, stack string) {
 	b.t.Helper()
-	s := span{Name: "load", Attributes: start, Status: row.message, Duration: took}
-	s.Attributes["worker.task.result"] = row.result
+	s := span{
+		Name: "load", Start: start, End: kv{"worker.task.result": row.result},
+		Failed: row.message != "", Status: row.message, Length: took,
+	}
 	labels := kv{"worker.task.name": "load", "worker.task.result": row.result}
 	if row.cause != "" {
-		s.Attributes["worker.task.cancel.cause"] = row.cause
+		s.End["worker.task.cancel.cause"] = row.cause
 	}
 	var log []record
 	if row.errorType != "" {
-		s.Attributes["error.type"] = row.errorType
+		s.End["error.type"] = row.errorType
 		labels["error.type"] = row.errorType
 		exception := kv{"exception.type": row.errorType, "exception.message": row.message}
 		logged := kv{
@@ -331,23 +333,23 @@ func (row *row) wantTelemetry(b *backend, start kv, stack string) {
 			logged["worker.task.attempt"] = n
 		}
 		if row.retryable != "" {
-			s.Attributes["worker.task.error.retryable"] = row.retryable == "true"
+			s.End["worker.task.error.retryable"] = row.retryable == "true"
 			logged["worker.task.error.retryable"] = row.retryable == "true"
 		}
 		if stack != "" {
 			exception["exception.stacktrace"] = stack
 			logged["exception.stacktrace"] = stack
 		}
-		s.Events = []event{{"exception", exception}}
+		s.Events = []event{{Name: "exception", Attrs: exception}}
 		log = []record{{slog.LevelError, "task failed", "load", logged}}
 		if row.result == "retry" {
 			log[0].Level, log[0].Message = slog.LevelWarn, "task attempt failed"
 		}
 	}
-	b.wantSpans(s)
+	b.WantSpans(s)
 	b.wantLog(log...)
 	b.wantMetrics(
-		durationMetric(histogram(durationBuckets, labels, took.Seconds())),
+		durationMetric(observations(labels, took.Seconds())),
 		activeMetric(map[string]int64{"load": 0}),
 	)
 	b.wantLastSuccess(row.result == "success")
@@ -356,7 +358,7 @@ func (row *row) wantTelemetry(b *backend, start kv, stack string) {
 // wantLastSuccess checks the gauges after the task "load" has ended.
 func (b *backend) wantLastSuccess(want bool) {
 	b.t.Helper()
-	got := b.collect()
+	got := b.Collect()
 	if age, ok := got["worker.task.oldest.age"]; ok {
 		b.t.Errorf("no task is running, but %v", age)
 	}
@@ -367,7 +369,7 @@ func (b *backend) wantLastSuccess(want bool) {
 	if !ok {
 		return
 	}
-	end := b.spans.Ended()[0].EndTime()
+	end := b.Ended()[0].EndTime()
 	p := g.Data.(metricdata.Gauge[float64]).DataPoints
 	if len(p) != 1 || p[0].Value != float64(end.UnixNano())/1e9 {
 		b.t.Errorf("last success: %v, want one point at %v", p, end)
@@ -496,7 +498,7 @@ func TestPanicNilAsBefore(t *testing.T) {
 	if !finished || !panicking {
 		t.Errorf("the panic did not go on")
 	}
-	if got := b.ended()[0].Attributes["worker.task.result"]; got != "panic" {
+	if got := b.ended()[0].Attributes()["worker.task.result"]; got != "panic" {
 		t.Errorf("result %v", got)
 	}
 	// And Goexit is still Goexit.
@@ -507,7 +509,7 @@ func TestPanicNilAsBefore(t *testing.T) {
 		t.Error("Goexit did not go on")
 	}()
 	<-done
-	if got := b.ended()[1].Attributes["error.type"]; got != "runtime.Goexit" {
+	if got := b.ended()[1].Attributes()["error.type"]; got != "runtime.Goexit" {
 		t.Errorf("error.type %v", got)
 	}
 }
@@ -558,10 +560,10 @@ func TestGoexitAndPanic(t *testing.T) {
 			t.Errorf("panicked with %v", v)
 		}
 		spans := b.ended()
-		if a := spans[0].Attributes; a["worker.task.result"] != "panic" {
+		if a := spans[0].Attributes(); a["worker.task.result"] != "panic" {
 			t.Errorf("%v", a)
 		}
-		if a := spans[1].Attributes; a["error.type"] != "runtime.Goexit" {
+		if a := spans[1].Attributes(); a["error.type"] != "runtime.Goexit" {
 			t.Errorf("%v", a)
 		}
 	})
@@ -599,7 +601,7 @@ func TestJoinedEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBackend(t)
 			_ = b.runner.Run(tc.ctx(t.Context()), "load", func(context.Context) error { return tc.err })
-			got := b.ended()[0].Attributes
+			got := b.ended()[0].Attributes()
 			if got["worker.task.result"] != tc.result || tc.errorType != "" && got["error.type"] != tc.errorType {
 				t.Errorf("%v", got)
 			}

@@ -43,7 +43,7 @@ func (f flushingLog) ForceFlush(ctx context.Context) error   { return f.flush(ct
 func newFlushing(t *testing.T, flush func(context.Context) error, opts ...Option) *backend {
 	t.Helper()
 	b := newBackend(t)
-	b.runner = b.newRunner(append([]Option{WithTracerProvider(flushing{b.tracer, flush})}, opts...)...)
+	b.runner = b.newRunner(append([]Option{WithTracerProvider(flushing{b.TracerProvider, flush})}, opts...)...)
 	return b
 }
 
@@ -69,14 +69,14 @@ func TestFlush(t *testing.T) {
 				if len(b.ended()) == 0 {
 					t.Error("the span has not ended")
 				}
-				if got := b.collect(); got["worker.task.active"].Data.(metricdata.Sum[int64]).DataPoints[0].Value != 0 || got["worker.task.duration"].Data == nil {
+				if got := b.Collect(); got["worker.task.active"].Data.(metricdata.Sum[int64]).DataPoints[0].Value != 0 || got["worker.task.duration"].Data == nil {
 					t.Error("the metrics are not recorded")
 				}
 				return nil
 			}
 		}
-		b.runner = b.newRunner(WithTracerProvider(flushing{b.tracer, flush("traces")}),
-			WithMeterProvider(flushingMeter{b.meter, flush("metrics")}), WithLogger(slog.New(flushingLog{b.log, flush("logs")})))
+		b.runner = b.newRunner(WithTracerProvider(flushing{b.TracerProvider, flush("traces")}),
+			WithMeterProvider(flushingMeter{b.MeterProvider, flush("metrics")}), WithLogger(slog.New(flushingLog{b.log, flush("logs")})))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		for want, pause := range []time.Duration{0, flushPause - 1, 1} {
@@ -122,7 +122,6 @@ func TestFlushNested(t *testing.T) {
 		for want, takes := range map[int64]time.Duration{1: time.Hour, 2: time.Second, 3: 0} {
 			t.Run(name, func(t *testing.T) {
 				inBubble(t, func(t *testing.T) {
-					_ = recordFaults(t)
 					var flushed atomic.Int64
 					b := newFlushing(t, func(ctx context.Context) error {
 						flushed.Add(1)
@@ -145,6 +144,12 @@ func TestFlushNested(t *testing.T) {
 						t.Errorf("flushed %d times in %v, want %d", flushed.Load(), d, want)
 					}
 					time.Sleep(2 * time.Hour)
+					switch takes {
+					case time.Second:
+						b.TakeHandled() // the second flush returns just when its time is over
+					case time.Hour:
+						b.WantHandled("worker: the flush before a panic has not returned in time")
+					}
 				})
 			})
 		}
@@ -154,7 +159,6 @@ func TestFlushNested(t *testing.T) {
 // Runners do not keep a panic longer together than one does.
 func TestFlushOfTwoRunners(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		_ = recordFaults(t)
 		hang := func(ctx context.Context) error { <-ctx.Done(); return nil }
 		inner, outer := newFlushing(t, hang), newFlushing(t, hang)
 		start := time.Now()
@@ -164,13 +168,13 @@ func TestFlushOfTwoRunners(t *testing.T) {
 		if d := time.Since(start); d != flushTimeout {
 			t.Errorf("flushed for %v", d)
 		}
+		outer.WantHandled("worker: the flush before a panic has not returned in time")
 	})
 }
 
 // The tasks of a group hear of a panic before it is flushed.
 func TestFlushInGroup(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		_ = recordFaults(t)
 		b := newFlushing(t, func(ctx context.Context) error { <-ctx.Done(); return nil })
 		start := time.Now()
 		g, ctx := NewGroup(t.Context())
@@ -180,6 +184,7 @@ func TestFlushInGroup(t *testing.T) {
 			t.Errorf("the context was cancelled after %v", d)
 		}
 		caught(func() { _ = g.Wait() })
+		b.WantHandled("worker: the flush before a panic has not returned in time")
 	})
 }
 
@@ -190,15 +195,16 @@ func TestFlushFails(t *testing.T) {
 		want  []string
 		takes time.Duration
 	}{
-		"fails":         {func(context.Context) error { return errBoom }, []string{"flushing before a panic: boom"}, 0},
-		"panics":        {func(context.Context) error { panic("flush") }, []string{"a flush panicked"}, 0},
-		"exits":         {func(context.Context) error { runtime.Goexit(); return nil }, nil, 0},
-		"hangs":         {func(context.Context) error { time.Sleep(time.Hour); return nil }, []string{"not returned in time"}, flushTimeout},
-		"waits in vain": {func(ctx context.Context) error { <-ctx.Done(); time.Sleep(1); return ctx.Err() }, []string{"not returned in time", "deadline"}, flushTimeout},
+		"fails":  {func(context.Context) error { return errBoom }, []string{"worker: flushing before a panic: boom"}, 0},
+		"panics": {func(context.Context) error { panic("flush") }, []string{"worker: a flush panicked with a string"}, 0},
+		"exits":  {func(context.Context) error { runtime.Goexit(); return nil }, nil, 0},
+		"hangs":  {func(context.Context) error { time.Sleep(time.Hour); return nil }, []string{"worker: the flush before a panic has not returned in time"}, flushTimeout},
+		"waits in vain": {func(ctx context.Context) error { <-ctx.Done(); time.Sleep(1); return ctx.Err() }, []string{
+			"worker: the flush before a panic has not returned in time", "worker: flushing before a panic: context deadline exceeded",
+		}, flushTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
-				f := recordFaults(t)
 				b := newFlushing(t, tc.flush)
 				start := time.Now()
 				if v := caught(func() { _ = b.runner.Run(t.Context(), "load", aPanic) }); v != "task" {
@@ -208,7 +214,7 @@ func TestFlushFails(t *testing.T) {
 					t.Errorf("took %v", d)
 				}
 				time.Sleep(2 * time.Hour)
-				f.want(t, tc.want...)
+				b.WantHandled(tc.want...)
 			})
 		})
 	}
@@ -242,7 +248,7 @@ func TestAbortHandler(t *testing.T) {
 						t.Errorf("panicked with %v", got)
 					}
 					row := row{result: "cancellation", cause: errs.Message(http.ErrAbortHandler)}
-					row.wantTelemetry(b, kv{"worker.task.name": "load", "code.function.name": b.ended()[0].Attributes["code.function.name"]}, "")
+					row.wantTelemetry(b, kv{"worker.task.name": "load", "code.function.name": b.ended()[0].Attributes()["code.function.name"]}, "")
 				})
 			})
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 // forest runs random trees of tasks, and keeps its own account of them.
@@ -207,13 +208,13 @@ func TestForest(t *testing.T) {
 func (f *forest) check(seed uint64) {
 	f.t.Helper()
 	f.b.ended() // as many as started
-	spans := f.b.spans.Ended()
+	spans := f.b.Ended()
 	if len(spans) != f.tasks {
 		f.t.Errorf("seed %d: %d spans of %d tasks", seed, len(spans), f.tasks)
 	}
 	exceptions := 0
 	for _, s := range spans {
-		attrs := toKV(s.Attributes())
+		attrs := oteltest.AttrsOf(s.Attributes())
 		got, _ := attrs["worker.task.db.operations"].(int64)
 		if want := f.operations[s.SpanContext().SpanID()]; got != want {
 			f.t.Errorf("seed %d: %d operations in %s, want %d", seed, got, s.Name(), want)
@@ -221,7 +222,7 @@ func (f *forest) check(seed uint64) {
 		for _, e := range s.Events() {
 			if e.Name != "exception" {
 				f.t.Errorf("seed %d: event %v", seed, e)
-			} else if toKV(e.Attributes)["exception.type"] != typeGoexit {
+			} else if oteltest.AttrsOf(e.Attributes)["exception.type"] != typeGoexit {
 				exceptions++
 			}
 		}
@@ -236,7 +237,7 @@ func (f *forest) check(seed uint64) {
 		f.t.Errorf("seed %d: %d exceptions and %d records of %d", seed, exceptions, records, f.origins)
 	}
 	results := make(map[string]uint64)
-	got := f.b.collect()
+	got := f.b.Collect()
 	for _, p := range got["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints {
 		v, _ := p.Attributes.Value(keyTaskResult)
 		results[v.AsString()] += p.Count

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
@@ -226,7 +228,6 @@ func TestReportNested(t *testing.T) {
 func TestWatchHostile(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBackend(t)
-		faults := recordFaults(t)
 		other := b.newRunner()
 		var told []Report
 		defer b.runner.Watch(func(context.Context, Report) { panic("watcher") })()
@@ -248,7 +249,7 @@ func TestWatchHostile(t *testing.T) {
 			t.Errorf("%v", told)
 		}
 		fault := "worker: a function given to Watch panicked with a string"
-		faults.want(t, fault, fault)
+		b.WantHandled(fault, fault)
 		if other.watchers.Load() != nil {
 			t.Error("somebody still watches")
 		}
@@ -315,7 +316,7 @@ func TestStillRunning(t *testing.T) {
 		var want []record
 		at := func(seconds float64, name string, attrs kv) {
 			attrs["worker.task.name"], attrs["worker.task.age"] = name, seconds
-			for _, key := range []string{"worker.task.db.operations", "worker.task.db.held", "worker.task.db.in_progress"} {
+			for _, key := range []attribute.Key{"worker.task.db.operations", "worker.task.db.held", "worker.task.db.in_progress"} {
 				if attrs[key] == nil {
 					attrs[key] = int64(0)
 				}

@@ -21,11 +21,11 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/taskspan/taskspan/internal/ledger"
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 func fails(context.Context) error { return errTyped }
@@ -37,19 +37,21 @@ const (
 
 // ok is the span of a task that ran the function nothing.
 func ok(name string) span {
-	return span{Name: name, Attributes: kv{
-		"worker.task.name": name, "worker.task.result": "success", "code.function.name": fnNothing,
-	}}
+	return span{
+		Name: name, Start: kv{"worker.task.name": name, "code.function.name": fnNothing}, End: kv{"worker.task.result": "success"},
+	}
 }
 
 // failed is the span of a task that ran the function fails.
 func failed(name string) span {
-	return span{Name: name, Status: "no such thing", Attributes: kv{
-		"worker.task.name": name, "worker.task.result": "failure", "error.type": "*worker.typedError", "code.function.name": fnFails,
-	}}
+	return span{
+		Name: name, Failed: true, Status: "no such thing",
+		Start: kv{"worker.task.name": name, "code.function.name": fnFails},
+		End:   kv{"worker.task.result": "failure", "error.type": "*worker.typedError"},
+	}
 }
 
-var typedException = event{"exception", kv{"exception.type": "*worker.typedError", "exception.message": "no such thing"}}
+var typedException = event{Name: "exception", Attrs: kv{"exception.type": "*worker.typedError", "exception.message": "no such thing"}}
 
 func typedRecord(name string) record {
 	return record{slog.LevelError, "task failed", name, kv{
@@ -223,24 +225,24 @@ func TestTelemetryFails(t *testing.T) {
 		task []TaskOption
 		want []string
 	}{
-		"tracer":  {opt: []Option{WithTracerProvider(panicking{later: true})}, want: []string{"the tracer panicked"}},
-		"span":    {opt: []Option{WithTracerProvider(panicking{later: true, spans: true})}, want: []string{"the span panicked", "the span panicked"}},
-		"metrics": {opt: []Option{WithMeterProvider(panicking{later: true})}, want: []string{"an instrument panicked"}},
-		"log":     {opt: []Option{WithLogger(slog.New(panickingLog{}))}, want: []string{"the log handler panicked"}},
+		"tracer":  {opt: []Option{WithTracerProvider(panicking{later: true})}, want: []string{"worker: the tracer panicked with a string"}},
+		"span":    {opt: []Option{WithTracerProvider(panicking{later: true, spans: true})}, want: []string{"worker: the span panicked with a string", "worker: the span panicked with a string"}},
+		"metrics": {opt: []Option{WithMeterProvider(panicking{later: true})}, want: []string{"worker: an instrument panicked with a string"}},
+		"log":     {opt: []Option{WithLogger(slog.New(panickingLog{}))}, want: []string{"worker: the log handler panicked with a string"}},
 		"log's error": {
 			opt: []Option{WithLogger(slog.New(failingLog{}))}, want: []string{"meter provider: broken"},
 		},
 		"error text": {
-			opt: []Option{WithErrorText(func(error) string { panic("text") })}, want: []string{"the text of an error panicked"},
+			opt: []Option{WithErrorText(func(error) string { panic("text") })}, want: []string{"worker: the text of an error panicked with a string"},
 		},
 		"queue": {
 			opt: []Option{WithMeterProvider(panicking{later: true})}, task: []TaskOption{WithEnqueuedAt(time.Now())},
-			want: []string{"an instrument", "an instrument"},
+			want: []string{"worker: an instrument panicked with a string", "worker: an instrument panicked with a string"},
 		},
 		"nil option": {task: []TaskOption{nil}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := recordFaults(t)
+			f := oteltest.RecordHandled(t)
 			r, err := New(append(quiet[:len(quiet):len(quiet)], tc.opt...)...)
 			if err != nil {
 				t.Fatal(err)
@@ -250,12 +252,13 @@ func TestTelemetryFails(t *testing.T) {
 			if err != errTyped || calls != 1 {
 				t.Errorf("%d calls, error %v", calls, err)
 			}
-			f.want(t, tc.want...)
+			f.WantHandled(tc.want...)
 			if got := caught(func() {
 				_ = r.Run(t.Context(), "load", func(context.Context) error { panic("task") }, tc.task...)
 			}); got != "task" {
 				t.Errorf("panicked with %v", got)
 			}
+			f.WantHandled(tc.want...)
 			if err := r.Drain(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -265,7 +268,7 @@ func TestTelemetryFails(t *testing.T) {
 
 // An error handler that panics is survived as well.
 func TestErrorHandlerPanics(t *testing.T) {
-	recordFaults(t)
+	oteltest.RecordHandled(t)
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) { panic("handler") }))
 	r, err := New(WithTracerProvider(panicking{later: true}), WithMeterProvider(metricnoop.NewMeterProvider()))
 	if err != nil {
@@ -285,13 +288,12 @@ func (badError) As(any) bool     { panic("As") }
 func (badError) Unwrap() []error { panic("Unwrap") }
 
 func TestErrorPanics(t *testing.T) {
-	recordFaults(t)
 	b := newBackend(t)
 	if err := b.runner.Run(t.Context(), "load", func(context.Context) error { return badError{} }); err != (badError{}) {
 		t.Errorf("%T", err)
 	}
 	s := b.ended()[0]
-	if s.Attributes["worker.task.result"] != "failure" || s.Status == "" || len(s.Events) != 1 || len(b.log.records) != 1 {
+	if s.Attributes()["worker.task.result"] != "failure" || s.Status == "" || len(s.Events) != 1 || len(b.log.records) != 1 {
 		t.Errorf("%+v", s)
 	}
 	// Around it, it cannot be looked at either.
@@ -302,11 +304,11 @@ func TestErrorPanics(t *testing.T) {
 	if s := b.ended()[2]; s.Status == "" || len(s.Events) != 1 {
 		t.Errorf("%+v", s)
 	}
+	b.WantHandled(slices.Repeat([]string{"worker: an error panicked with a string"}, 3)...)
 }
 
 func TestNames(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		f := recordFaults(t)
 		b := newBackend(t, WithMaxTaskNames(3), WithSchedule("scheduled", time.Hour))
 		for range 2 {
 			for _, name := range []string{"a", "", "b\xff", "c"} {
@@ -315,14 +317,14 @@ func TestNames(t *testing.T) {
 				}
 			}
 		}
-		f.want(t, "worker: a task has no name")
+		b.WantHandled("worker: a task has no name")
 		var want []span
 		for range 2 {
 			want = append(want, ok("a"), ok("unnamed"), ok("b\uFFFD"), ok("c"))
 		}
-		b.wantSpans(want...)
-		point := func(name string, n int) metricdata.HistogramDataPoint[float64] {
-			return histogram(durationBuckets, kv{"worker.task.name": name, "worker.task.result": "success"}, make([]float64, n)...)
+		b.WantSpans(want...)
+		point := func(name string, n int) []oteltest.Observation {
+			return observations(kv{"worker.task.name": name, "worker.task.result": "success"}, make([]float64, n)...)
 		}
 		b.wantMetrics(
 			durationMetric(point("a", 2), point("unnamed", 2), point("_OTHER", 4)),
@@ -338,7 +340,7 @@ func TestNilFunction(t *testing.T) {
 	if err, ok := v.(error); !ok || !strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("panicked with %v", v)
 	}
-	a := b.ended()[0].Attributes
+	a := b.ended()[0].Attributes()
 	if a["worker.task.result"] != "panic" {
 		t.Errorf("result %v", a["worker.task.result"])
 	}
@@ -387,7 +389,7 @@ func TestContext(t *testing.T) {
 		if inner.Err() != nil {
 			t.Error("the context is cancelled when the task ends")
 		}
-		if trace.SpanFromContext(inner).SpanContext().SpanID() != b.spans.Ended()[0].SpanContext().SpanID() {
+		if trace.SpanFromContext(inner).SpanContext().SpanID() != b.Ended()[0].SpanContext().SpanID() {
 			t.Error("the context carries another span")
 		}
 		if got := ledger.FromContext(inner).Task(); got != "load" {
@@ -421,10 +423,11 @@ func TestNestedError(t *testing.T) {
 				want := failed("inner")
 				want.Parent = "outer"
 				want.Events = []event{typedException}
+				want.Kind = trace.SpanKindInternal
 				wantEqual(t, "inner", spans[0], want)
 				for i, name := range []string{"inner", "outer", "outermost"} {
 					s := spans[i]
-					if s.Name != name || s.Status == "" || s.Attributes["worker.task.result"] != "failure" || s.Attributes["error.type"] == nil {
+					if s.Name != name || s.Status == "" || s.Attributes()["worker.task.result"] != "failure" || s.Attributes()["error.type"] == nil {
 						t.Errorf("%+v", s)
 					}
 					if i > 0 && len(s.Events) > 0 {
@@ -587,7 +590,7 @@ func TestDurationWithoutReport(t *testing.T) {
 			return "slow"
 		}))
 		_ = b.runner.Run(t.Context(), "load", fails)
-		if sum := b.collect()["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; sum != 0 {
+		if sum := b.Collect()["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0].Sum; sum != 0 {
 			t.Errorf("%v seconds", sum)
 		}
 	})
@@ -595,9 +598,6 @@ func TestDurationWithoutReport(t *testing.T) {
 
 // An error handler may run tasks of its own.
 func TestErrorHandlerRunsTasks(t *testing.T) {
-	faultsMu.Lock()
-	defer faultsMu.Unlock()
-	defer otel.SetErrorHandler(otel.ErrorHandlerFunc(unexpectedFault))
 	b := newBackend(t)
 	b.runner.leaveGauges = func() error { return errBoom }
 	handled := 0
@@ -638,7 +638,7 @@ func TestSecrets(t *testing.T) {
 		})
 		cancel(nil)
 	}
-	if text := fmt.Sprintf("%+v %+v %+v", b.ended(), b.log.records, b.collect()); strings.Contains(text, canary) {
+	if text := fmt.Sprintf("%+v %+v %+v", b.ended(), b.log.records, b.Collect()); strings.Contains(text, canary) {
 		t.Error(text)
 	}
 }
@@ -649,8 +649,8 @@ func TestErrorText(t *testing.T) {
 		_ = b.runner.Run(t.Context(), "load", fails)
 		want := failed("load")
 		want.Status = "a *worker.typedError\uFFFD"
-		want.Events = []event{{"exception", kv{"exception.type": "*worker.typedError", "exception.message": want.Status}}}
-		b.wantSpans(want)
+		want.Events = []event{{Name: "exception", Attrs: kv{"exception.type": "*worker.typedError", "exception.message": want.Status}}}
+		b.WantSpans(want)
 	})
 }
 
@@ -662,7 +662,7 @@ func TestExceptionSignals(t *testing.T) {
 			t.Setenv(exceptionSignals, "") // it is read once
 			_ = b.runner.Run(t.Context(), "load", fails)
 			s := b.ended()[0]
-			if len(s.Events) != events || s.Status != "no such thing" || s.Attributes["error.type"] != "*worker.typedError" {
+			if len(s.Events) != events || s.Status != "no such thing" || s.Attributes()["error.type"] != "*worker.typedError" {
 				t.Errorf("%+v", s)
 			}
 			b.wantLog(typedRecord("load"))
@@ -710,14 +710,14 @@ func TestLedger(t *testing.T) {
 			{},
 			{"worker.task.db.operations": int64(3), "worker.task.db.duration": 0.05, "worker.task.db.rows": int64(6), "worker.task.db.errors": int64(1)},
 		} {
-			got := spans[i].Attributes
+			got := spans[i].Attributes()
 			delete(got, "code.function.name")
 			want["worker.task.name"], want["worker.task.result"] = spans[i].Name, "success"
 			wantEqual(t, spans[i].Name, got, want)
 		}
 		inner, outer := kv{"worker.task.name": "inner"}, kv{"worker.task.name": "outer"}
-		point := func(name string) metricdata.HistogramDataPoint[float64] {
-			return histogram(durationBuckets, kv{"worker.task.name": name, "worker.task.result": "success"}, 0.)
+		point := func(name string) []oteltest.Observation {
+			return observations(kv{"worker.task.name": name, "worker.task.result": "success"}, 0.)
 		}
 		b.wantMetrics(
 			durationMetric(point("inner"), point("outer"), point("none")),
@@ -726,60 +726,30 @@ func TestLedger(t *testing.T) {
 				Name:        "worker.task.db.operations",
 				Description: "Database operations of a worker task that had any.",
 				Unit:        "{operation}",
-				Data: metricdata.Histogram[int64]{
-					Temporality: metricdata.CumulativeTemporality,
-					DataPoints: []metricdata.HistogramDataPoint[int64]{
-						histogram[int64](operationBuckets, inner, 2), histogram[int64](operationBuckets, outer, 3),
-					},
-				},
+				Data: oteltest.Whole(oteltest.Histogram(operationBuckets,
+					slices.Concat(observations(inner, 2), observations(outer, 3)))),
 			},
-			metricdata.Metrics{
-				Name:        "worker.task.db.duration",
-				Description: "Time inside database drivers, of a worker task that had database operations.",
-				Unit:        "s",
-				Data: metricdata.Histogram[float64]{
-					Temporality: metricdata.CumulativeTemporality,
-					DataPoints: []metricdata.HistogramDataPoint[float64]{
-						histogram(durationBuckets, inner, .03), histogram(durationBuckets, outer, .05),
-					},
-				},
-			},
+			histogram("worker.task.db.duration", "Time inside database drivers, of a worker task that had database operations.",
+				observations(inner, .03), observations(outer, .05)),
 		)
 	})
 }
 
 // The duration in the metric is the span's own, and points at it.
 func TestDurationIsTheSpans(t *testing.T) {
-	spans := tracetest.NewSpanRecorder()
-	reader := sdkmetric.NewManualReader()
-	r, err := New(
-		WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))),
-		WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
-		WithLogger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := newBackend(t)
 	for i, fn := range []func(context.Context) error{nothing, fails} {
-		_ = r.Run(t.Context(), "load", fn)
-		var rm metricdata.ResourceMetrics
-		if err := reader.Collect(t.Context(), &rm); err != nil {
-			t.Fatal(err)
+		_ = b.runner.Run(t.Context(), "load", fn)
+		s := b.Ended()[i]
+		points := b.Collect()["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints
+		p := points[slices.IndexFunc(points, func(p metricdata.HistogramDataPoint[float64]) bool {
+			return p.Attributes.HasValue("error.type") == (i == 1)
+		})]
+		if want := s.EndTime().Sub(s.StartTime()).Seconds(); p.Sum != want {
+			t.Errorf("duration %v, want %v", p.Sum, want)
 		}
-		s := spans.Ended()[i]
-		for _, m := range rm.ScopeMetrics[0].Metrics {
-			if m.Name != "worker.task.duration" {
-				continue
-			}
-			points := m.Data.(metricdata.Histogram[float64]).DataPoints
-			p := points[slices.IndexFunc(points, func(p metricdata.HistogramDataPoint[float64]) bool {
-				return p.Attributes.HasValue("error.type") == (i == 1)
-			})]
-			if want := s.EndTime().Sub(s.StartTime()).Seconds(); p.Sum != want {
-				t.Errorf("duration %v, want %v", p.Sum, want)
-			}
-			if id := s.SpanContext().SpanID(); len(p.Exemplars) != 1 || trace.SpanID(p.Exemplars[0].SpanID) != id {
-				t.Errorf("exemplars %v, want %v", p.Exemplars, id)
-			}
+		if id := s.SpanContext().SpanID(); len(p.Exemplars) != 1 || trace.SpanID(p.Exemplars[0].SpanID) != id {
+			t.Errorf("exemplars %v, want %v", p.Exemplars, id)
 		}
 	}
 }
@@ -790,7 +760,7 @@ func TestDurationWithoutSpan(t *testing.T) {
 		b := newBackend(t, WithTracerProvider(tracenoop.NewTracerProvider()))
 		_ = b.runner.Run(t.Context(), "load", func(context.Context) error { time.Sleep(took); return nil })
 		b.wantMetrics(
-			durationMetric(histogram(durationBuckets, kv{"worker.task.name": "load", "worker.task.result": "success"}, took.Seconds())),
+			durationMetric(observations(kv{"worker.task.name": "load", "worker.task.result": "success"}, took.Seconds())),
 			activeMetric(map[string]int64{"load": 0}),
 		)
 	})
@@ -802,7 +772,7 @@ func TestRunningTask(t *testing.T) {
 		b := newBackend(t)
 		_ = b.runner.Run(t.Context(), "load", func(context.Context) error {
 			time.Sleep(took)
-			got := b.collect()
+			got := b.Collect()
 			if v := got["worker.task.active"].Data.(metricdata.Sum[int64]).DataPoints[0].Value; v != 1 {
 				t.Errorf("active %d", v)
 			}
@@ -864,11 +834,11 @@ func TestDefaultWithoutMeters(t *testing.T) {
 		return
 	}
 	otel.SetMeterProvider(brokenMeters{})
-	f := recordFaults(t)
+	f := oteltest.RecordHandled(t)
 	if err := Run(t.Context(), "load", fails); err != errTyped {
 		t.Error(err)
 	}
-	f.want(t, "meter provider: broken")
+	f.WantHandled(strings.TrimSpace(strings.Repeat("meter provider: broken\n", 11))) // one of each instrument
 }
 
 // Providers that become the global ones after New are used all the same.
@@ -884,8 +854,8 @@ func TestGlobalsSetLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBackend(t)
-	otel.SetTracerProvider(b.tracer)
-	otel.SetMeterProvider(b.meter)
+	otel.SetTracerProvider(b.TracerProvider)
+	otel.SetMeterProvider(b.MeterProvider)
 	late, err := New()
 	if err != nil {
 		t.Fatal(err)
@@ -898,7 +868,7 @@ func TestGlobalsSetLater(t *testing.T) {
 	if n := len(b.ended()); n != 3 {
 		t.Errorf("%d spans", n)
 	}
-	got := b.collect()
+	got := b.Collect()
 	if n := got["worker.task.duration"].Data.(metricdata.Histogram[float64]).DataPoints[0].Count; n != 3 {
 		t.Errorf("%d durations", n)
 	}
@@ -989,7 +959,6 @@ func TestSharedOptions(t *testing.T) {
 		"task's wrong": {runnerOptions, []TaskOption{WithIdleTransactions(-1)}, own},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := recordFaults(t)
 			b := newBackend(t, tc.runner...)
 			_ = b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
 				wantEqual(t, "limits", limitsOf(ctx), tc.want)
@@ -1001,9 +970,9 @@ func TestSharedOptions(t *testing.T) {
 				})
 			}, tc.task...)
 			if name == "task's wrong" {
-				f.want(t, "worker: idle transactions: -1ns is negative")
+				b.WantHandled("worker: idle transactions: -1ns is negative")
 			} else {
-				f.want(t)
+				b.WantHandled()
 			}
 		})
 	}

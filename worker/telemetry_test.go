@@ -18,15 +18,12 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/exemplar"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata/metricdatatest"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
+
+	"github.com/taskspan/taskspan/internal/oteltest"
 )
 
 func TestMain(m *testing.M) {
@@ -54,20 +51,18 @@ func unexpectedFault(err error) {
 
 // backend is where the telemetry of a test goes.
 type backend struct {
+	*oteltest.Rig
+
 	t      *testing.T
-	spans  *tracetest.SpanRecorder
-	tracer *sdktrace.TracerProvider
-	reader *sdkmetric.ManualReader
-	meter  *sdkmetric.MeterProvider
 	log    *logRecorder
 	runner *Runner
 }
 
 func newBackend(t *testing.T, opts ...Option) *backend {
 	t.Helper()
-	b := &backend{t: t, spans: tracetest.NewSpanRecorder(), reader: sdkmetric.NewManualReader(), log: new(logRecorder)}
-	b.tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(b.spans))
-	b.meter = sdkmetric.NewMeterProvider(sdkmetric.WithReader(b.reader), sdkmetric.WithExemplarFilter(exemplar.AlwaysOffFilter))
+	rig := oteltest.New(t, oteltest.Scope{Name: scope.Name, Version: Version, SchemaURL: scope.SchemaURL})
+	rig.Lengths = true
+	b := &backend{Rig: rig, t: t, log: new(logRecorder)}
 	b.runner = b.newRunner(opts...)
 	return b
 }
@@ -76,8 +71,8 @@ func newBackend(t *testing.T, opts ...Option) *backend {
 func (b *backend) newRunner(opts ...Option) *Runner {
 	b.t.Helper()
 	opts = append([]Option{
-		WithTracerProvider(b.tracer),
-		WithMeterProvider(b.meter),
+		WithTracerProvider(b.TracerProvider),
+		WithMeterProvider(b.MeterProvider),
 		WithLogger(slog.New(b.log)),
 		withClock(time.Now()),
 	}, opts...)
@@ -96,98 +91,30 @@ func withClock(start time.Time) Option {
 	})
 }
 
-// kv is a set of attributes, by key.
-type kv map[string]any
-
-func toKV(attrs []attribute.KeyValue) kv {
-	out := make(kv)
-	for _, a := range attrs {
-		if _, ok := out[string(a.Key)]; ok {
-			out[string(a.Key)] = "attribute is there twice"
-			continue
-		}
-		out[string(a.Key)] = a.Value.AsInterface()
-	}
-	return out
-}
-
-// span is all of a span that does not change from run to run. Its kind is
-// internal unless it says otherwise.
-type span struct {
-	Name       string
-	Kind       trace.SpanKind
-	Parent     string // its name, or "remote", or "" for a root
-	Attributes kv
-	Events     []event
-	Links      []string // the names of their spans, or "remote"
-	Status     string   // "" if unset, else the description
-	Duration   time.Duration
-}
-
-type event struct {
-	Name       string
-	Attributes kv
-}
+// The rig's types have short names here.
+type (
+	kv    = oteltest.Attrs
+	span  = oteltest.Span
+	event = oteltest.Event
+)
 
 // ended returns the spans that have ended, in that order.
-func (b *backend) ended() []span {
+func (b *backend) ended() (out []span) {
 	b.t.Helper()
-	if s, e := len(b.spans.Started()), len(b.spans.Ended()); s != e {
-		b.t.Errorf("%d spans started, %d ended", s, e)
+	spans := b.Ended()
+	if n := b.Started(); n != len(spans) {
+		b.t.Errorf("%d spans started, %d ended", n, len(spans))
 	}
-	names := make(map[trace.SpanID]string)
-	for _, s := range b.spans.Ended() {
-		names[s.SpanContext().SpanID()] = s.Name()
-	}
-	name := func(sc trace.SpanContext) string {
-		if n, ok := names[sc.SpanID()]; ok || !sc.IsValid() {
-			return n
-		}
-		return "remote"
-	}
-	var out []span
-	for _, s := range b.spans.Ended() {
-		o := span{
-			Name:       s.Name(),
-			Kind:       s.SpanKind(),
-			Parent:     name(s.Parent()),
-			Attributes: toKV(s.Attributes()),
-			Status:     s.Status().Description,
-			Duration:   s.EndTime().Sub(s.StartTime()),
-		}
-		if o.Kind == trace.SpanKindInternal {
-			o.Kind = 0
-		}
-		if (s.Status().Code == codes.Error) != (o.Status != "") || s.Status().Code == codes.Ok {
-			b.t.Errorf("span %s: status %v with description %q", s.Name(), s.Status().Code, o.Status)
-		}
-		for _, e := range s.Events() {
-			o.Events = append(o.Events, event{e.Name, toKV(e.Attributes)})
-		}
-		for _, l := range s.Links() {
-			o.Links = append(o.Links, name(l.SpanContext))
-		}
+	for _, s := range spans {
 		if is := s.InstrumentationScope(); is.Name != scope.Name || is.Version != Version || is.SchemaURL != scope.SchemaURL {
 			b.t.Errorf("span %s: scope %+v", s.Name(), is)
 		}
-		out = append(out, o)
+		out = append(out, b.Span(s))
+		if s := out[len(out)-1]; s.Failed != (s.Status != "") {
+			b.t.Errorf("%+v", s)
+		}
 	}
 	return out
-}
-
-func (b *backend) wantSpans(want ...span) {
-	b.t.Helper()
-	got := b.ended()
-	for i := range max(len(got), len(want)) {
-		var g, w span
-		if i < len(got) {
-			g = got[i]
-		}
-		if i < len(want) {
-			w = want[i]
-		}
-		wantEqual(b.t, fmt.Sprintf("span %d", i), g, w)
-	}
 }
 
 // wantEqual compares values by their fields, and shows them one to a line.
@@ -199,35 +126,18 @@ func wantEqual(t *testing.T, what string, got, want any) {
 	}
 }
 
-// collect returns all metrics, by name.
-func (b *backend) collect() map[string]metricdata.Metrics {
-	b.t.Helper()
-	var rm metricdata.ResourceMetrics
-	if err := b.reader.Collect(context.Background(), &rm); err != nil {
-		b.t.Fatal(err)
-	}
-	out := make(map[string]metricdata.Metrics)
-	for _, sm := range rm.ScopeMetrics {
-		if sm.Scope.Name != scope.Name || sm.Scope.Version != Version {
-			b.t.Errorf("scope %+v", sm.Scope)
-		}
-		for _, m := range sm.Metrics {
-			out[m.Name] = m
-		}
-	}
-	return out
-}
-
-// wantMetrics compares all metrics but the gauges.
+// wantMetrics compares all metrics except the gauges.
 func (b *backend) wantMetrics(want ...metricdata.Metrics) {
 	b.t.Helper()
-	got := b.collect()
-	delete(got, "worker.task.oldest.age")
-	delete(got, "worker.task.last_success.timestamp")
-	delete(got, "worker.task.schedule.interval")
-	delete(got, "worker.task.schedule.start.timestamp")
+	if scopes := b.Scopes(); len(scopes) != 1 {
+		b.t.Errorf("metrics of %q", scopes)
+	}
+	got := b.Collect()
+	for _, gauge := range []string{"oldest.age", "last_success.timestamp", "schedule.interval", "schedule.start.timestamp"} {
+		delete(got, "worker.task."+gauge)
+	}
 	for _, w := range want {
-		metricdatatest.AssertEqual(b.t, w, got[w.Name], metricdatatest.IgnoreTimestamp())
+		b.WantMetric(w)
 		delete(got, w.Name)
 	}
 	if len(got) > 0 {
@@ -235,45 +145,26 @@ func (b *backend) wantMetrics(want ...metricdata.Metrics) {
 	}
 }
 
-// wantMetric compares one metric.
-func (b *backend) wantMetric(want metricdata.Metrics) {
-	b.t.Helper()
-	metricdatatest.AssertEqual(b.t, want, b.collect()[want.Name], metricdatatest.IgnoreTimestamp())
-}
+func set(attrs kv) attribute.Set { return attribute.NewSet(attrs.Slice()...) }
 
-func set(attrs kv) attribute.Set {
-	var out []attribute.KeyValue
-	for k, v := range attrs {
-		out = append(out, attribute.String(k, v.(string)))
-	}
-	return attribute.NewSet(out...)
-}
-
-// histogram makes the data point of a histogram from what was recorded.
-func histogram[N int64 | float64](bounds []float64, attrs kv, values ...N) metricdata.HistogramDataPoint[N] {
-	p := metricdata.HistogramDataPoint[N]{
-		Attributes:   set(attrs),
-		Count:        uint64(len(values)),
-		Bounds:       bounds,
-		BucketCounts: make([]uint64, len(bounds)+1),
-		Min:          metricdata.NewExtrema(slices.Min(values)),
-		Max:          metricdata.NewExtrema(slices.Max(values)),
-	}
+// observations are what a histogram has recorded with the same attributes.
+func observations(attrs kv, values ...float64) (out []oteltest.Observation) {
 	for _, v := range values {
-		i, _ := slices.BinarySearch(bounds, float64(v))
-		p.BucketCounts[i]++
-		p.Sum += v
+		out = append(out, oteltest.Observation{Attributes: set(attrs), Value: v})
 	}
-	return p
+	return out
 }
 
-func durationMetric(points ...metricdata.HistogramDataPoint[float64]) metricdata.Metrics {
+// histogram is a histogram of seconds.
+func histogram(name, description string, recorded ...[]oteltest.Observation) metricdata.Metrics {
 	return metricdata.Metrics{
-		Name:        "worker.task.duration",
-		Description: "Duration of worker tasks.",
-		Unit:        "s",
-		Data:        metricdata.Histogram[float64]{Temporality: metricdata.CumulativeTemporality, DataPoints: points},
+		Name: name, Description: description, Unit: "s",
+		Data: oteltest.Histogram(durationBuckets, slices.Concat(recorded...)),
 	}
+}
+
+func durationMetric(recorded ...[]oteltest.Observation) metricdata.Metrics {
+	return histogram("worker.task.duration", "Duration of worker tasks.", recorded...)
 }
 
 func activeMetric(byName map[string]int64) metricdata.Metrics {
@@ -318,7 +209,7 @@ func (l *logRecorder) Handle(ctx context.Context, r slog.Record) error {
 		rec.Span = s.Name()
 	}
 	r.Attrs(func(a slog.Attr) bool {
-		rec.Attrs[a.Key] = a.Value.Any()
+		rec.Attrs[attribute.Key(a.Key)] = a.Value.Any()
 		return true
 	})
 	l.mu.Lock()
@@ -340,44 +231,6 @@ func (b *backend) wantLog(want ...record) {
 			w = want[i]
 		}
 		wantEqual(b.t, fmt.Sprintf("record %d", i), g, w)
-	}
-}
-
-// faults collects what a test reports to otel.Handle.
-type faults struct {
-	mu   sync.Mutex
-	errs []string
-}
-
-var faultsMu sync.Mutex // one test at a time has the global handler
-
-func recordFaults(t *testing.T) *faults {
-	t.Helper()
-	faultsMu.Lock()
-	f := new(faults)
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.errs = append(f.errs, err.Error())
-	}))
-	t.Cleanup(func() {
-		otel.SetErrorHandler(otel.ErrorHandlerFunc(unexpectedFault))
-		faultsMu.Unlock()
-	})
-	return f
-}
-
-func (f *faults) want(t *testing.T, want ...string) {
-	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.errs) != len(want) {
-		t.Fatalf("faults %q, want %q", f.errs, want)
-	}
-	for i := range want {
-		if !strings.Contains(f.errs[i], want[i]) {
-			t.Errorf("fault %d: %q, want %q", i, f.errs[i], want[i])
-		}
 	}
 }
 

@@ -11,10 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-
 	"github.com/taskspan/taskspan/internal/fakedb"
+	"github.com/taskspan/taskspan/internal/oteltest"
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/worker"
 )
@@ -24,7 +22,7 @@ type contended struct {
 	*testing.T
 	db     *sql.DB
 	runner *worker.Runner
-	spans  *tracetest.SpanRecorder
+	rig    *oteltest.Rig
 
 	mu      sync.Mutex
 	reports map[string]worker.Report // the last one of each name
@@ -34,15 +32,14 @@ type contended struct {
 const work = 10 * time.Millisecond
 
 func newContended(t *testing.T, work time.Duration, shape fakedb.Shape, open func(fake *fakedb.DB, opts ...otdb.Option) *sql.DB, opts ...otdb.Option) *contended {
-	c := &contended{T: t, spans: tracetest.NewSpanRecorder(), reports: make(map[string]worker.Report)}
-	tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(c.spans))
+	c := &contended{T: t, rig: oteltest.New(t, oteltest.Scope{}), reports: make(map[string]worker.Report)}
 	fake := &fakedb.DB{Shape: shape}
 	for i := range 2000 {
 		fake.On(fakedb.ConnExecContext, i+1, fakedb.Fault{Do: func(context.Context) { time.Sleep(work) }})
 	}
-	c.db = open(fake, append(opts, otdb.WithTracerProvider(tracers), otdb.WithPoolName("pool"))...)
+	c.db = open(fake, append(opts, otdb.WithTracerProvider(c.rig.TracerProvider), otdb.WithPoolName("pool"))...)
 	var err error
-	if c.runner, err = worker.New(worker.WithTracerProvider(tracers), worker.WithLogger(slog.New(slog.DiscardHandler))); err != nil {
+	if c.runner, err = worker.New(worker.WithTracerProvider(c.rig.TracerProvider), worker.WithLogger(slog.New(slog.DiscardHandler))); err != nil {
 		t.Fatal(err)
 	}
 	c.runner.Watch(func(_ context.Context, r worker.Report) {
@@ -199,7 +196,7 @@ func TestLoneVictim(t *testing.T) {
 					t.Errorf("%v", f)
 				}
 				waits := make(map[string]string)
-				for _, s := range c.spans.Ended() {
+				for _, s := range c.rig.Ended() {
 					for _, kv := range s.Attributes() {
 						if kv.Key == "otdb.connection.wait" || kv.Key == "worker.task.db.wait" {
 							waits[s.Name()] += fmt.Sprint(kv.Key, " ", kv.Value.AsFloat64())

@@ -43,7 +43,7 @@ func TestDo(t *testing.T) {
 		}
 		var results []any
 		for _, s := range b.ended() {
-			results = append(results, s.Name, s.Attributes["worker.task.result"])
+			results = append(results, s.Name, s.Attributes()["worker.task.result"])
 		}
 		wantEqual(t, "results", results, []any{"load", "failure", "look", "skip", "panic", "panic", "panic", "panic"})
 	})
@@ -57,7 +57,6 @@ type job struct {
 func TestWrap(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBackend(t)
-		f := recordFaults(t)
 		opts := []TaskOption{WithRunner(b.runner), WithAttempt(1)}
 
 		n, err := Wrap("length", length, opts...)(t.Context(), "four")
@@ -83,17 +82,17 @@ func TestWrap(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		f.want(t)
+		b.WantHandled()
 
 		var got []any
 		for _, s := range b.ended() {
 			in := make(kv)
-			for k, v := range s.Attributes {
+			for k, v := range s.Attributes() {
 				if len(k) > len(inputPrefix) && k[:len(inputPrefix)] == inputPrefix {
 					in[k[len(inputPrefix):]] = v
 				}
 			}
-			if s.Attributes["worker.task.attempt"] != int64(1) {
+			if s.Attributes()["worker.task.attempt"] != int64(1) {
 				t.Errorf("%+v", s)
 			}
 			got = append(got, s.Name, in)
@@ -106,7 +105,7 @@ func TestWrap(t *testing.T) {
 			"none", kv{},
 			"any", kv{}, "any", kv{}, "any", kv{}, "any", kv{"id": int64(3)}, "any", kv{"id": int64(4)}, "any", kv{},
 		})
-		if fn := b.ended()[0].Attributes["code.function.name"]; fn != "github.com/taskspan/taskspan/worker.length" {
+		if fn := b.ended()[0].Attributes()["code.function.name"]; fn != "github.com/taskspan/taskspan/worker.length" {
 			t.Errorf("function %v", fn)
 		}
 	})
@@ -182,7 +181,7 @@ func TestWithFunction(t *testing.T) {
 			want["code.function.name"] = tt.want
 		}
 		spans := b.ended()
-		if got := spans[len(spans)-1].Attributes; !maps.Equal(got, want) {
+		if got := spans[len(spans)-1].Attributes(); !maps.Equal(got, want) {
 			t.Errorf("the attributes are %v, want %v", got, want)
 		}
 	}

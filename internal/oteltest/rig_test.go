@@ -7,12 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -44,11 +46,14 @@ var scope = Scope{Name: "scope", Version: "1", SchemaURL: "https://example.com/s
 func export(r *Rig) {
 	ctx, parent := r.Start("parent")
 	tracer := r.TracerProvider.Tracer(scope.Name, trace.WithInstrumentationVersion(scope.Version), trace.WithSchemaURL(scope.SchemaURL))
-	_, s := tracer.Start(ctx, "child", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attribute.String("a", "x")))
+	start := time.Unix(1, 0)
+	_, s := tracer.Start(ctx, "child", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attribute.String("a", "x")),
+		trace.WithTimestamp(start), trace.WithLinks(trace.LinkFromContext(ctx)))
 	s.SetAttributes(attribute.Int("b", 1), attribute.Float64("clock", 7))
 	s.AddEvent("e", trace.WithAttributes(attribute.Bool("c", true)))
 	s.SetStatus(codes.Error, "failed")
-	s.End()
+	s.AddLink(trace.Link{SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{1}})})
+	s.End(trace.WithTimestamp(start.Add(time.Second)))
 	parent.End()
 	meter := r.MeterProvider.Meter(scope.Name, metric.WithInstrumentationVersion(scope.Version), metric.WithSchemaURL(scope.SchemaURL))
 	h, _ := meter.Float64Histogram("h", metric.WithUnit("s"), metric.WithExplicitBucketBoundaries(1, 2))
@@ -58,7 +63,7 @@ func export(r *Rig) {
 func child() Span {
 	return Span{
 		Name: "child", Kind: trace.SpanKindClient, Parent: "parent", Start: Attrs{"a": "x"}, End: Attrs{"b": 1},
-		Events: []Event{{"e", Attrs{"c": true}}}, Failed: true, Status: "failed",
+		Events: []Event{{"e", Attrs{"c": true}}}, Links: []string{"parent", Remote}, Failed: true, Status: "failed", Length: time.Second,
 	}
 }
 
@@ -71,7 +76,7 @@ func histogram(value float64) metricdata.Metrics {
 // TestRig shows that a rig has nothing to say of what is as it should be.
 func TestRig(t *testing.T) {
 	r := New(t, scope)
-	r.Ignore = []attribute.Key{"clock"}
+	r.Ignore, r.Lengths = []attribute.Key{"clock"}, true
 	export(r)
 	r.WantSpans(child())
 	r.WantSpans() // since then
@@ -103,6 +108,9 @@ func TestRigComplains(t *testing.T) {
 		"less":           change(func(s *Span) { s.End = nil }),
 		"no event":       change(func(s *Span) { s.Events = nil }),
 		"event":          change(func(s *Span) { s.Events = []Event{{"e", Attrs{"c": false}}} }),
+		"link":           change(func(s *Span) { s.Links = []string{"child", Remote} }),
+		"length":         change(func(s *Span) { s.Length++ }),
+		"wrong":          change(func(s *Span) { s.Wrong = []string{"lost"} }),
 		"status":         change(func(s *Span) { s.Status = "" }),
 		"no status":      change(func(s *Span) { s.Failed = false }),
 		"no span":        func(r *Rig) { r.WantSpans() },
@@ -122,7 +130,7 @@ func TestRigComplains(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &complaints{TB: t}
 			r := New(c, scope)
-			r.Ignore = []attribute.Key{"clock"}
+			r.Ignore, r.Lengths = []attribute.Key{"clock"}, true
 			export(r)
 			wrong(r)
 			c.end()
@@ -130,6 +138,28 @@ func TestRigComplains(t *testing.T) {
 				t.Error("no complaint")
 			}
 		})
+	}
+}
+
+// TestRigFindsWrong shows what a rig finds in spans that no test expects.
+func TestRigFindsWrong(t *testing.T) {
+	r := New(t, scope, sdktrace.WithRawSpanLimits(sdktrace.SpanLimits{
+		AttributeCountLimit: 1, AttributeValueLengthLimit: -1, EventCountLimit: 1, AttributePerEventCountLimit: 9, LinkCountLimit: 1, AttributePerLinkCountLimit: 1,
+	}))
+	ctx, s := r.Start("s")
+	s.End()
+	_, s = r.TracerProvider.Tracer(scope.Name).Start(ctx, "wrong", trace.WithTimestamp(time.Unix(9, 0)),
+		trace.WithAttributes(attribute.Int("a", 1), attribute.Int("b", 2)),
+		trace.WithLinks(trace.Link{SpanContext: s.SpanContext(), Attributes: []attribute.KeyValue{attribute.Int("c", 3)}}))
+	s.SetStatus(codes.Ok, "")
+	s.AddEvent("e", trace.WithAttributes(attribute.Int("d", 4), attribute.Int("d", 5)))
+	s.End(trace.WithTimestamp(time.Unix(8, 0)))
+	got := r.Span(r.Spans()[0])
+	if want := []string{"lost b = INT64 \"2\"", "link with c = INT64 \"3\"", "ends before its start", "has the status Ok"}; !slices.Equal(got.Wrong, want) {
+		t.Errorf("%q, want %q", got.Wrong, want)
+	}
+	if d := got.Events[0].Attrs["d"]; d != "attribute is there twice" {
+		t.Errorf("d = %v", d)
 	}
 }
 

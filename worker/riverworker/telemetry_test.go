@@ -19,7 +19,9 @@ import (
 	"github.com/taskspan/taskspan/worker"
 )
 
-// observed is a runner and a plugin, and all that they report.
+// observed is a runner and a plugin, and all that they report. This module may
+// import no internal/ of the root, and a copy of internal/oteltest would be
+// longer than this.
 type observed struct {
 	t        *testing.T
 	spans    *tracetest.SpanRecorder
@@ -123,16 +125,22 @@ func (o *observed) expect(want ...span) {
 	}
 }
 
-// scopeMetrics returns the metrics of the package's own scope, as text: names,
-// units, and for each series its attributes, and its value or its count.
-func (o *observed) scopeMetrics() []string {
+// collect returns the metrics of all scopes.
+func (o *observed) collect() []metricdata.ScopeMetrics {
 	o.t.Helper()
 	var all metricdata.ResourceMetrics
 	if err := o.reader.Collect(context.Background(), &all); err != nil {
 		o.t.Fatal(err)
 	}
+	return all.ScopeMetrics
+}
+
+// scopeMetrics returns the metrics of the package's own scope, as text: names,
+// units, and for each series its attributes, and its value or its count.
+func (o *observed) scopeMetrics() []string {
+	o.t.Helper()
 	var lines []string
-	for _, scope := range all.ScopeMetrics {
+	for _, scope := range o.collect() {
 		if scope.Scope.Name != scopeName {
 			continue
 		}
@@ -185,12 +193,8 @@ func (o *observed) expectMetrics(want ...string) {
 // sum over all.
 func (o *observed) counts(name string) (counts map[string]uint64, sum float64) {
 	o.t.Helper()
-	var all metricdata.ResourceMetrics
-	if err := o.reader.Collect(context.Background(), &all); err != nil {
-		o.t.Fatal(err)
-	}
 	counts = make(map[string]uint64)
-	for _, scope := range all.ScopeMetrics {
+	for _, scope := range o.collect() {
 		for _, m := range scope.Metrics {
 			h, ok := m.Data.(metricdata.Histogram[float64])
 			if !ok || m.Name != name {
@@ -208,11 +212,7 @@ func (o *observed) counts(name string) (counts map[string]uint64, sum float64) {
 // active returns how many tasks run.
 func (o *observed) active() (n int64) {
 	o.t.Helper()
-	var all metricdata.ResourceMetrics
-	if err := o.reader.Collect(context.Background(), &all); err != nil {
-		o.t.Fatal(err)
-	}
-	for _, scope := range all.ScopeMetrics {
+	for _, scope := range o.collect() {
 		for _, m := range scope.Metrics {
 			if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "worker.task.active" {
 				for _, p := range sum.DataPoints {

@@ -1,5 +1,9 @@
 // Package observe records everything that a test's databases and tasks export,
 // in a form that can be compared whole.
+//
+// It is not internal/oteltest, because soak tests count millions of spans
+// without keeping them, and because the expected spans are files of one line for
+// each.
 package observe
 
 import (
@@ -21,6 +25,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/taskspan/taskspan/integration/internal/oteltest"
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/worker"
 )
@@ -424,7 +429,7 @@ func (r *Recorder) Everything(tb testing.TB) string {
 	r.mu.Unlock()
 	for name, m := range r.Collect(tb) {
 		fmt.Fprintf(&b, "metric %q %q %q %+v\n", name, m.Unit, m.Description, m.Data)
-		for _, set := range sets(m.Data) {
+		for _, set := range oteltest.AttributeSets(m.Data) {
 			writeAttributes(&b, "label", set.ToSlice())
 		}
 	}
@@ -436,38 +441,4 @@ func writeAttributes(b *strings.Builder, what string, kv []attribute.KeyValue) {
 	for _, a := range kv {
 		fmt.Fprintf(b, "  %s %s=%s\n", what, a.Key, a.Value.String())
 	}
-}
-
-// sets returns the attributes of all points.
-func sets(data metricdata.Aggregation) (out []attribute.Set) {
-	switch d := data.(type) {
-	case metricdata.Histogram[float64]:
-		for _, p := range d.DataPoints {
-			out = append(out, p.Attributes)
-			for _, e := range p.Exemplars {
-				out = append(out, attribute.NewSet(e.FilteredAttributes...))
-			}
-		}
-	case metricdata.Histogram[int64]:
-		for _, p := range d.DataPoints {
-			out = append(out, p.Attributes)
-		}
-	case metricdata.Sum[int64]:
-		for _, p := range d.DataPoints {
-			out = append(out, p.Attributes)
-		}
-	case metricdata.Sum[float64]:
-		for _, p := range d.DataPoints {
-			out = append(out, p.Attributes)
-		}
-	case metricdata.Gauge[int64]:
-		for _, p := range d.DataPoints {
-			out = append(out, p.Attributes)
-		}
-	case metricdata.Gauge[float64]:
-		for _, p := range d.DataPoints {
-			out = append(out, p.Attributes)
-		}
-	}
-	return out
 }

@@ -127,9 +127,9 @@ func Whole(h metricdata.Histogram[float64]) metricdata.Histogram[int64] {
 	return out
 }
 
-// attributeSets returns the attributes of all points, and those that are on
+// AttributeSets returns the attributes of all points, and those that are on
 // their exemplars alone.
-func attributeSets(data metricdata.Aggregation) []attribute.Set {
+func AttributeSets(data metricdata.Aggregation) []attribute.Set {
 	switch d := data.(type) {
 	case metricdata.Histogram[float64]:
 		return histogramSets(d)

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -24,13 +23,17 @@ type Scope struct{ Name, Version, SchemaURL string }
 // Rig holds everything that is exported: what samplers see of spans, the spans,
 // the metrics, and what is reported to otel.Handle. It may be used concurrently.
 type Rig struct {
+	*Handled
+
 	T testing.TB
 	// Scope is that of the spans and metrics that are compared. Spans of others
 	// are kept to be searched, and for the names of parents.
 	Scope Scope
 	// Ignore has attributes that spans are compared without, where they depend on
 	// the real clock.
-	Ignore         []attribute.Key
+	Ignore []attribute.Key
+	// Lengths has spans compared with their lengths, where the clock is the test's.
+	Lengths        bool
 	TracerProvider *sdktrace.TracerProvider
 	MeterProvider  *sdkmetric.MeterProvider
 	Reader         *sdkmetric.ManualReader
@@ -41,14 +44,14 @@ type Rig struct {
 	starts  map[trace.SpanID][]attribute.KeyValue
 	names   map[trace.SpanID]string
 	ended   []sdktrace.ReadOnlySpan
-	handled []error       // what went to otel.Handle
 	taken   int           // spans that TakeSpans has returned
 	end     chan struct{} // signals that a span has ended
 }
 
 // New returns a rig that samples every span. At the end of the test it shuts its
-// providers down, and fails the test if anything is left in otel.Handle.
-func New(t testing.TB, scope Scope) *Rig {
+// providers down, and fails the test if anything is left in otel.Handle. The
+// options are further ones of its TracerProvider.
+func New(t testing.TB, scope Scope, opts ...sdktrace.TracerProviderOption) *Rig {
 	t.Helper()
 	r := &Rig{
 		T: t, Scope: scope,
@@ -56,7 +59,7 @@ func New(t testing.TB, scope Scope) *Rig {
 		names:  make(map[trace.SpanID]string),
 		end:    make(chan struct{}, 1),
 	}
-	r.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler{r}), sdktrace.WithSpanProcessor(processor{r}))
+	r.TracerProvider = sdktrace.NewTracerProvider(append(opts, sdktrace.WithSampler(sampler{r}), sdktrace.WithSpanProcessor(processor{r}))...)
 	r.Reader = sdkmetric.NewManualReader()
 	r.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(r.Reader))
 	t.Cleanup(func() {
@@ -66,41 +69,8 @@ func New(t testing.TB, scope Scope) *Rig {
 			t.Errorf("shutdown: %v", err)
 		}
 	})
-	previous := otel.GetErrorHandler()
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.handled = append(r.handled, err)
-	}))
-	t.Cleanup(func() {
-		otel.SetErrorHandler(previous)
-		for _, err := range r.TakeHandled() {
-			t.Errorf("reported to otel.Handle: %v", err)
-		}
-	})
+	r.Handled = RecordHandled(t)
 	return r
-}
-
-// TakeHandled returns and forgets what went to otel.Handle. What a test leaves
-// there fails it.
-func (r *Rig) TakeHandled() []error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	h := r.handled
-	r.handled = nil
-	return h
-}
-
-// WantHandled checks the texts of what went to otel.Handle, and forgets them.
-func (r *Rig) WantHandled(want ...string) {
-	r.T.Helper()
-	var got []string
-	for _, err := range r.TakeHandled() {
-		got = append(got, err.Error())
-	}
-	if !slices.Equal(got, want) {
-		r.T.Errorf("reported to otel.Handle:\n got %q\nwant %q", got, want)
-	}
 }
 
 // Start starts a span around what the test does.
@@ -236,14 +206,14 @@ func (r *Rig) Everything() string {
 			fmt.Fprintln(&all, e.Name, KeyValues(e.Attributes))
 		}
 	}
-	for _, err := range r.handled {
+	r.mu.Unlock()
+	for _, err := range r.Errors() {
 		fmt.Fprintln(&all, err)
 	}
-	r.mu.Unlock()
 	for _, s := range r.collect().ScopeMetrics {
 		for _, m := range s.Metrics {
 			fmt.Fprintf(&all, "%+v\n", m)
-			for _, set := range attributeSets(m.Data) {
+			for _, set := range AttributeSets(m.Data) {
 				fmt.Fprintln(&all, KeyValues(set.ToSlice()))
 			}
 		}
