@@ -3,7 +3,8 @@ package errs
 import "strings"
 
 // configurations are how drivers say which part of a DSN or of a configuration is no
-// good. What follows, the value perhaps, is left out.
+// good, where that is not a parameter by its name. What follows, the value perhaps, is
+// left out.
 var configurations = [...]struct{ says, part string }{
 	// pgx, behind the DSN.
 	{"failed to parse as URL", "DSN as URL"},
@@ -12,15 +13,21 @@ var configurations = [...]struct{ says, part string }{
 	{"failed to configure TLS", "TLS"},
 	{"could not match ", "number of ports"},
 	{"connection string key ", "key of the DSN"},
-	{"invalid port", "port"},
-	{"invalid connect_timeout", "connect_timeout"},
-	{"invalid sslcertmode", "sslcertmode"},
-	{"invalid require_auth", "require_auth"},
-	{"invalid min_protocol_version", "min_protocol_version"},
-	{"invalid max_protocol_version", "max_protocol_version"},
-	{"min_protocol_version cannot be greater than max_protocol_version", "min_protocol_version"},
-	{"unknown target_session_attrs value", "target_session_attrs"},
-	{"unknown channel_binding value", "channel_binding"},
+
+	// lib/pq.
+	{"parse \"", "DSN as URL"},
+	{"invalid connection protocol: ", "scheme"},
+	{"missing \"=\" after ", "DSN as keywords and values"},
+	{"missing character after backslash", "DSN as keywords and values"},
+	{"unterminated quoted string literal in connection string", "DSN as keywords and values"},
+	{"pq: line ", "service file"},
+	{"pq: service file ", "service file"},
+	{"pq: definition of service ", "service"},
+	{"pq: unknown setting ", "setting in the service file"},
+	{"pq: environment variable ", "environment variable"},
+	{"pq: could not match ", "number of hosts, addresses and ports"},
+	{"pq: couldn't parse pem from sslrootcert", "sslrootcert"},
+	{"pq: could not detect default username", "user"},
 
 	// go-sql-driver.
 	{"invalid DSN: did you forget to escape a param value?", "value that is not escaped"},
@@ -32,34 +39,62 @@ var configurations = [...]struct{ says, part string }{
 	{"invalid value / unknown server pub key name: ", "serverPubKey"},
 	{"invalid value for server pub key name: ", "serverPubKey"},
 	{"invalid value for TLS config name: ", "tls"},
-	{"invalid connectionAttributes value: ", "connectionAttributes"},
-	{"invalid timeTruncate value: ", "timeTruncate"},
 	{"invalid dbname ", "database"},
 	{"invalid bool value: ", "value of true or false"},
+	{"unknown time zone ", "time zone"},
 
-	// mattn, whose names begin so.
-	{"Invalid _auto_vacuum: ", "_auto_vacuum"},
-	{"Invalid _busy_timeout: ", "_busy_timeout"},
-	{"Invalid _cache_size: ", "_cache_size"},
-	{"Invalid _case_sensitive_like: ", "_case_sensitive_like"},
-	{"Invalid _defer_foreign_keys: ", "_defer_foreign_keys"},
-	{"Invalid _foreign_keys: ", "_foreign_keys"},
-	{"Invalid _ignore_check_constraints: ", "_ignore_check_constraints"},
-	{"Invalid _journal: ", "_journal"},
-	{"Invalid _loc: ", "_loc"},
-	{"Invalid _locking_mode: ", "_locking_mode"},
-	{"Invalid _mutex: ", "_mutex"},
-	{"Invalid _query_only: ", "_query_only"},
-	{"Invalid _recursive_triggers: ", "_recursive_triggers"},
-	{"Invalid _secure_delete: ", "_secure_delete"},
-	{"Invalid _stmt_cache_size: ", "_stmt_cache_size"},
-	{"Invalid _synchronous: ", "_synchronous"},
-	{"Invalid _txlock: ", "_txlock"},
-	{"Invalid _writable_schema: ", "_writable_schema"},
+	// go-mssqldb.
+	{"invalid trust server certificate ", "TrustServerCertificate"},
+	{"invalid tcp port ", "port"},
+	{"invalid packet size ", "packet size"},
+	{"invalid connection timeout ", "connection timeout"},
+	{"invalid failover port ", "failover port"},
+	{"invalid dial timeout ", "dial timeout"},
+	{"invalid guid conversion ", "guid conversion"},
+	{"invalid log parameter ", "log"},
+	{"invalid epa enabled value ", "epa enabled"},
+	{"No protocol handler is available for protocol: ", "protocol"},
+	{"unable to parse connection string: ", "DSN as URL"},
 }
+
+// openings are what drivers put in front of the name of a parameter that is no good.
+var openings = [...]string{
+	`pq: wrong value for "`, "pq: wrong value for $", "pq: unsupported ", "pq: unknown custom ", "pq: weak ", "pq: ",
+	"invalid ", "Invalid ", "unknown ", "cannot parse ", "conflicting ", "conflicting DSN parameters: ", "sqlite: ",
+}
+
+// parameters are the names of parameters that drivers put there.
+var parameters = func() map[string]bool {
+	names := make(map[string]bool)
+	for _, list := range []string{
+		// pgx, lib/pq and its variables.
+		"binary_parameters channel_binding client_encoding connect_timeout datestyle default_query_exec_mode " +
+			"description_cache_capacity disable_prepared_binary_result hostaddr load_balance_hosts max_protocol_version " +
+			"min_protocol_version port require_auth ssl_max_protocol_version ssl_min_protocol_version sslcertmode " +
+			"sslinline sslmode sslnegotiation sslsni statement_cache_capacity target_session_attrs",
+		"PGCONNECT_TIMEOUT PGHOSTADDR PGLOADBALANCEHOSTS PGMAXPROTOCOLVERSION PGMINPROTOCOLVERSION PGPORT PGSSLMODE " +
+			"PGSSLNEGOTIATION PGSSLSNI PGTARGETSESSIONATTRS",
+		// go-sql-driver and go-mssqldb.
+		"connectionAttributes max_allowed_packet timeTruncate collation columnencryption disableRetry encrypt keepAlive " +
+			"multiSubnetFailover timezone",
+		// SQLite: mattn and modernc.
+		"_auto_vacuum _busy_timeout _cache_size _case_sensitive_like _defensive _defer_foreign_keys _dqs _error_rc _fk " +
+			"_foreign_keys _ignore_check_constraints _inttotime _journal _journal_mode _loc _locking_mode _mutex _pragma " +
+			"_query_only _recursive_triggers _secure_delete _stmt_cache_size _sync _synchronous _texttotime _time_format " +
+			"_time_integer_format _timeout _timezone _txlock _vacuum _writable_schema vfs",
+	} {
+		for _, name := range strings.Fields(list) {
+			names[name] = true
+		}
+	}
+	return names
+}()
 
 // parseConfigError is pgx's type for a DSN that it cannot read.
 const parseConfigError = "*pgconn.ParseConfigError"
+
+// urlError is the type for a URL that net/url cannot read, such as a DSN.
+const urlError = "*url.Error"
 
 // configuration returns which part of a DSN or of a configuration a driver's error is
 // about, and "" if it is about none. Only a few words of ours come out, whatever the
@@ -70,13 +105,33 @@ func configuration(raw string, info *typeInfo) string {
 		if i := strings.LastIndex(raw, "`: "); i >= 0 {
 			raw = raw[i+len("`: "):]
 		}
-	case info.origin != originText:
+	case info.origin != originText && info.name != urlError:
 		return ""
 	}
+	const says = "invalid configuration: "
 	for _, c := range configurations {
 		if strings.HasPrefix(raw, c.says) {
-			return "invalid configuration: " + c.part
+			return says + c.part
+		}
+	}
+	for _, opening := range openings {
+		if rest, ok := strings.CutPrefix(raw, opening); ok {
+			if name := parameterName(rest); parameters[name] {
+				return says + name
+			}
 		}
 	}
 	return ""
+}
+
+// parameterName returns the name that s begins with, of letters and underscores.
+func parameterName(s string) string {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_':
+		default:
+			return s[:i]
+		}
+	}
+	return s
 }

@@ -450,9 +450,9 @@ func TestMessageRememberedForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkMessages(t, []message{
-		{"%q", fmt.Errorf("open: %q", unquoted), `open: "other (*errors.errorString)"`},
-		{"JSON", errors.New(string(encoded)), "{other (*errors.errorString)}"},
-		{"%q beside %w", fmt.Errorf("open: %q: %w", unquoted.Error(), context.Canceled), `open: "other (*errors.errorString)": context canceled`},
+		{"%q", fmt.Errorf("open: %q", unquoted), `open: "other (*errors.errorString): invalid configuration: DSN as keywords and values"`},
+		{"JSON", errors.New(string(encoded)), "{other (*errors.errorString): invalid configuration: DSN as keywords and values}"},
+		{"%q beside %w", fmt.Errorf("open: %q: %w", unquoted.Error(), context.Canceled), `open: "other (*errors.errorString): invalid configuration: DSN as keywords and values": context canceled`},
 		{"typed, formatted", fmt.Errorf("open: %v", lookup), "open: dial tcp: lookup: no such host"},
 		{"typed, a part of it", fmt.Errorf("open: %v", lookup.Err), "open: lookup: no such host"},
 		{"a field", fmt.Errorf("load order: %s", raised.Message), "load order: ?"},

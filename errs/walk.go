@@ -204,7 +204,7 @@ func (w *walker) textOf(n *node, f *finding, texts []safeText, outer *walker) (t
 		w.parts = w.parts[:len(outer.parts)]
 		return text
 	}
-	if n.role == roleLibrary || n.role == roleCarrier && w.driver {
+	if n.role == roleLibrary || w.driver && (n.role == roleCarrier || n.info.name == urlError) {
 		if part := configuration(n.raw, n.info); part != "" {
 			text = safeText{safe: f.opaque(n.info) + ": " + part}
 		}
