@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -329,6 +330,60 @@ func TestLimitsOfSpans(t *testing.T) {
 				t.Errorf("%d attributes: %v", len(got), got)
 			}
 		})
+	}
+}
+
+// A limit on the length of values cuts the strings of a span between characters.
+// Numbers and metrics stay as they are.
+func TestLengthLimitOfSpans(t *testing.T) {
+	type exported struct {
+		attributes     kv
+		points, events string
+	}
+	run := func(t *testing.T, limit string) (e exported) {
+		t.Setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", limit)
+		b := newBackend(t)
+		b.Rig = oteltest.New(t, b.Scope, sdktrace.WithRawSpanLimits(sdktrace.NewSpanLimits()))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		_ = b.newRunner(WithLabelKeys("tarif")).Run(ctx, "é.load", func(ctx context.Context) error {
+			query(ctx, "SELECT péage", 25, time.Second)
+			cancel(errBoom)
+			return errTyped
+		}, WithID("日本語日本語"), WithAttempt(2), WithMaxAttempts(3), WithLabel("tarif", "été"), WithInput(func() []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.StringSlice("list", []string{"éé", "😀😀😀"}), attribute.Int("n", 12345678)}
+		}))
+		span := b.ended()[0]
+		e.attributes, e.events = span.Attributes(), fmt.Sprint(span.Events)
+		delete(e.attributes, "worker.task.input.list")
+		set := oteltest.AttributeSets(b.Collect()["worker.task.duration"].Data)[0]
+		e.points = oteltest.Lines(set.ToSlice())
+		return e
+	}
+	whole := run(t, "")
+	if whole.attributes["worker.task.result"] != "retry" || whole.attributes["error.type"] != "*worker.typedError" || whole.attributes["worker.task.findings"] != int64(2) {
+		t.Fatalf("attributes %v", whole.attributes)
+	}
+	for _, limit := range []int{20, 4, 1} {
+		got := run(t, fmt.Sprint(limit))
+		want := maps.Clone(whole.attributes)
+		for key, value := range want {
+			if text, ok := value.(string); ok {
+				runes := []rune(text)
+				want[key] = string(runes[:min(len(runes), limit)])
+			}
+		}
+		if !maps.Equal(got.attributes, want) {
+			t.Errorf("limit %d:\n got %v\nwant %v", limit, got.attributes, want)
+		}
+		if got.points != whole.points {
+			t.Errorf("limit %d: %s, want %s", limit, got.points, whole.points)
+		}
+		if text := fmt.Sprint(got); !utf8.ValidString(text) {
+			t.Errorf("limit %d: %q", limit, text)
+		}
+		if limit == 20 && (got.attributes["worker.task.result"] != "retry" || got.attributes["error.type"] != "*worker.typedError") {
+			t.Errorf("attributes %v", got.attributes)
+		}
 	}
 }
 
