@@ -16,9 +16,9 @@ type Class struct {
 
 	// Type is the value of the attribute error.type: the Code of a database's
 	// error, else the Go name of a well-known value ("context.Canceled",
-	// "sql.ErrNoRows", "driver.ErrBadConn"), else the innermost Go type that says
-	// something, written as %T writes it ("*net.OpError"). What only wraps or
-	// only carries a text (fmt.Errorf, errors.Join, errors.New) says nothing as
+	// "sql.ErrNoRows", "driver.ErrBadConn"), else the innermost Go type that means
+	// something, written as %T writes it ("*net.OpError"). A type that only wraps or
+	// only carries a text (fmt.Errorf, errors.Join, errors.New) does not count as
 	// long as there is another type; an error of nothing else is
 	// "*errors.errorString". A panic whose value is no error is "panic".
 	Type string
@@ -34,7 +34,7 @@ type Class struct {
 	// where a second try might help, or where one of several joined errors is of
 	// a connection that broke while it was in use.
 	//
-	// What a driver says of it is taken for true: driver.ErrBadConn means that
+	// The driver's own word is believed: driver.ErrBadConn means that
 	// nothing was done. Not every driver keeps to that: lib/pq returns it as well
 	// for a COMMIT whose answer was lost.
 	Retryable bool

@@ -2,8 +2,8 @@ package errs
 
 import "strings"
 
-// configurations are how drivers say which part of a DSN or of a configuration is no
-// good, where that is not a parameter by its name. What follows, the value perhaps, is
+// configurations are how drivers report which part of a DSN or of a configuration is no
+// good, where that is not a parameter by its name. The rest, perhaps the value, is
 // left out.
 var configurations = [...]struct{ says, part string }{
 	// pgx, behind the DSN.

@@ -5,21 +5,21 @@ import (
 	"strconv"
 )
 
-// sqlStater is how pgconn and lib/pq say what went wrong, and whatever follows
+// sqlStater is how pgconn and lib/pq report a failure, and whatever follows
 // their example.
 type sqlStater interface {
 	error
 	SQLState() string
 }
 
-// postgresFielder is how bun's pgdriver says it: by the letters of the protocol.
+// postgresFielder is how bun's pgdriver reports it: by the letters of the protocol.
 type postgresFielder interface {
 	error
 	Field(letter byte) string
 	IntegrityViolation() bool
 }
 
-// sqlServerNumberer is how go-mssqldb says it.
+// sqlServerNumberer is how go-mssqldb reports it.
 type sqlServerNumberer interface {
 	error
 	SQLErrorNumber() int32
@@ -32,7 +32,7 @@ type condition struct {
 	phrase string // what it means, in words of ours
 }
 
-// system tells whose code it is.
+// system is the database whose code it is.
 type system uint8
 
 const (
@@ -42,7 +42,7 @@ const (
 	systemSQLServer
 )
 
-// failure is what a database said.
+// failure is what a database reported.
 type failure struct {
 	condition
 	system system
@@ -50,7 +50,7 @@ type failure struct {
 	number int // of all but SQLSTATE
 }
 
-// text is what may be told of f in any case.
+// text is the part of f that is always safe.
 func (f failure) text() string {
 	if f.code == "" {
 		return f.kind.String() + ": " + f.phrase
@@ -59,7 +59,7 @@ func (f failure) text() string {
 }
 
 // failureOf reads the code out of err, whose shape is not shapeNone. It returns
-// false if err holds none. A few codes have several meanings, of which the text says
+// false if err holds none. A few codes have several meanings, and the text shows
 // the right one.
 func failureOf(err error, info *typeInfo) (f failure, ok bool) {
 	defer catch(&ok)

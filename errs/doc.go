@@ -1,4 +1,4 @@
-// Package errs says what went wrong: a class that is safe as a metric label, and a
+// Package errs describes what went wrong: a class that is safe as a metric label, and a
 // text that is safe to export.
 //
 //	err := transfer(ctx, db)
@@ -30,8 +30,8 @@
 // No driver is imported. Errors of PostgreSQL (pgx, lib/pq, bun's pgdriver), MySQL and MariaDB
 // (go-sql-driver/mysql, go-mysql), SQLite (mattn/go-sqlite3, modernc.org/sqlite,
 // ncruces/go-sqlite3) and SQL Server (go-mssqldb) are recognised by the methods
-// they have and by the exported fields of their types. What a type is gets
-// worked out once and is remembered for as long as the process lives; the memory
+// they have and by the exported fields of their types. Each type is
+// examined once and is remembered for as long as the process lives; the memory
 // is bounded by the number of error types in the program.
 //
 // # Precedence
@@ -51,10 +51,10 @@
 // # Limits
 //
 // An error is recognised by its type. Where a program has formatted a driver's error
-// with %v, the type is gone. What drivers said through package otdb is then known by
-// its words: all of it to the task that got it, and the newest to the process. Of any
-// other text of an application the values go by rules, and plain words of prose stay,
-// whoever wrote them first. The page docs/sensitive-data.md lists what that leaves.
+// with %v, the type is gone. The texts of drivers that passed through package otdb are then known by
+// their words: all of them to the task that got them, and the newest to the process. From
+// any other text of an application the values are removed by rules, and plain words of
+// prose stay, whoever wrote them first. The page docs/sensitive-data.md lists what that leaves.
 //
 // All functions may be called from several goroutines at once, and none panics,
 // whatever the methods of an error do.

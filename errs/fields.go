@@ -15,7 +15,7 @@ const (
 
 // appendFields adds the strings that are in the exported fields of a driver's error,
 // also in those of what the fields hold: an application may put the detail into its
-// own text. Of an error of a known database, fields that its safe text may have, and
+// own text. If the database is known, the fields that its safe text may have, and
 // those that are the same for every error of a kind, are left out.
 func appendFields(said []*drivertext.Text, n *node) []*drivertext.Text {
 	c := fieldCollector{known: n.info.shape != shapeNone, raw: n.raw}

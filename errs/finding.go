@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// rank says how much a finding tells. A finding replaces another one if its rank
+// rank is how specific a finding is. A finding replaces another one if its rank
 // is higher.
 type rank uint8
 
@@ -25,15 +25,15 @@ const (
 type finding struct {
 	class    Class // without Type as long as rank is below rankValue
 	rank     rank
-	name     string // the Go type that says most
+	name     string // the most specific Go type
 	strength strength
 
 	found    bool
 	panicked bool // a panic was recovered
 	remote   bool // an error of a driver or of the network
 	dialing  bool // an attempt to connect failed, which may succeed later
-	exact    bool // and an inner error says more exactly whether it may
-	unsent   bool // the driver says that it had sent nothing
+	exact    bool // and an inner error decides whether it may
+	unsent   bool // the driver reports that it had sent nothing
 	lost     bool // one of several connections broke that was in use
 }
 
@@ -44,7 +44,7 @@ func (f *finding) raise(r rank, class Class) {
 	}
 }
 
-// note returns what n itself, without the errors that it wraps, says.
+// note returns the finding of n itself, without the errors that it wraps.
 func (n *node) note() finding {
 	err, info := n.err, n.info
 	f := finding{found: true, name: info.name, strength: info.strength, remote: info.origin == originDriver || info.shape != shapeNone}
@@ -73,7 +73,7 @@ func (n *node) note() finding {
 	return f
 }
 
-// noteType adds what the type of n says.
+// noteType adds the finding of the type of n.
 func (f *finding) noteType(n *node) {
 	switch e := n.err.(type) {
 	case *net.OpError:
@@ -153,7 +153,7 @@ func (f *finding) beats(other *finding) bool {
 		return f.panicked
 	case f.rank != other.rank:
 		return f.rank > other.rank
-	default: // nothing but types: the one that says more
+	default: // nothing but types: the more specific one
 		return f.rank == rankNone && f.strength > other.strength
 	}
 }
@@ -186,7 +186,7 @@ func (f *finding) result() Class {
 			}
 		}
 	}
-	if f.lost && f.rank < rankDatabase { // which says by itself that nothing was done
+	if f.lost && f.rank < rankDatabase { // which reports by itself that nothing was done
 		class.Retryable = false
 	}
 	if f.panicked { // and nothing that panicked is worth a second try
@@ -247,7 +247,7 @@ var standardKinds = map[string]Kind{
 }
 
 // errnoKind returns the kind of a number of the operating system, and KindNone
-// for those that say nothing to a reader of telemetry. The numbers from 10000 on
+// for those that mean nothing to a reader of telemetry. The numbers from 10000 on
 // are those of Windows sockets.
 func errnoKind(e syscall.Errno) Kind {
 	switch e {

@@ -13,7 +13,7 @@ const (
 	KindConstraint                // the data break a rule of the schema
 	KindSerialization             // a concurrent transaction got in the way
 	KindDeadlock                  // two transactions waited for each other
-	KindLockTimeout               // a lock was not to be had in time
+	KindLockTimeout               // a lock was not granted in time
 	KindSyntax                    // the statement is wrong
 	KindUndefined                 // the statement names a table, column or database that is not there
 	KindPermission                // the user may not do this

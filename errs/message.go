@@ -54,7 +54,7 @@ func Message(err error) string {
 //	other (*errors.errorString)
 //	canceled (*mydriver.Error): context canceled
 //
-// What only carries a text around another error (fmt.Errorf, errors.Join) is left
+// Errors that only carry a text around another one (fmt.Errorf, errors.Join) are left
 // out.
 func DriverMessage(err error) string {
 	w := walker{budget: maxNodes, texts: true, driver: true}

@@ -75,7 +75,7 @@ var mysqlCodes = numberTable(map[int]condition{
 	1118: {KindResource, false, "row too large"},
 	1129: {KindPermission, false, "host is blocked"},
 	1130: {KindPermission, false, "host may not connect"},
-	1135: {KindResource, false, "no thread to be had"},
+	1135: {KindResource, false, "no thread available"},
 	1136: {KindSyntax, false, "columns and values differ in number"},
 	1138: {KindConstraint, false, "invalid use of null"},
 	1139: {KindData, false, "invalid regular expression"},
@@ -211,8 +211,8 @@ var mysqlCodes = numberTable(map[int]condition{
 	4151: {KindPermission, false, "access denied"},
 })
 
-// mysqlFailure looks a number up. Of one that is not in the table the SQLSTATE,
-// which the server gives too, tells the kind.
+// mysqlFailure looks a number up. If it is not in the table, the
+// SQLSTATE, which the server gives too, has the kind.
 func mysqlFailure(err error, info *typeInfo) (failure, bool) {
 	number := fieldNumber(err, info.code)
 	f, ok := numbered(systemMySQL, mysqlCodes, number)

@@ -2,12 +2,12 @@ package errs
 
 import "strings"
 
-// names collects what may be told of the schema: labels and identifiers.
+// names collects the safe parts of the schema: labels and identifiers.
 type names struct {
 	text string
 }
 
-// add adds one name. What does not look like an identifier is left out: a name
+// add adds one name. A name that does not look like an identifier is left out: one
 // that holds a quote, a blank or a letter outside ASCII may be a name, and may be
 // a value in the wrong place.
 func (n *names) add(label, name string) {

@@ -5,8 +5,8 @@ import "fmt"
 // PanicError is a recovered panic, as an error.
 //
 // Its text is for the program that handles the error, and holds the value as fmt
-// prints it. What is exported is [Message], which never has the value of a panic
-// and says its type instead.
+// prints it. Telemetry gets [Message], which never has the value of a panic
+// and names its type instead.
 type PanicError struct {
 	Value any    // what panic was called with
 	Stack []byte // the stack of the goroutine, as [Stack] returns it

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// typeInfo is what can be said of an error by its type alone. It is worked out
+// typeInfo is what is known of an error by its type alone. It is worked out
 // once for each type and shared.
 type typeInfo struct {
 	name     string // as %T prints it, cut to what a label may hold
@@ -22,14 +22,14 @@ type typeInfo struct {
 	retrier              bool // has SafeToRetry
 	classified           bool // is Classified
 	pointer              bool
-	worded               bool // its text may say what kind of error it is
+	worded               bool // its text may show what kind of error it is
 
 	// Paths of fields, as reflect's FieldByIndex takes them; nil if there is none.
 	code, extended, message, state              []int
 	schema, table, column, dataType, constraint []int
 }
 
-// strength says how much a type tells a reader.
+// strength is how much a type means to a reader.
 type strength uint8
 
 const (
@@ -38,7 +38,7 @@ const (
 	strengthFull                 // any other type
 )
 
-// origin says whose type it is, and so whose text.
+// origin is the owner of a type, and so of its text.
 type origin uint8
 
 const (
@@ -49,7 +49,7 @@ const (
 	originPanic                // a PanicError
 )
 
-// shape says how the code of a database's error is read.
+// shape is how the code of a database's error is read.
 type shape uint8
 
 const (

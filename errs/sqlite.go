@@ -47,7 +47,7 @@ var sqliteCodes = numberTable(map[int]condition{
 	7:    {KindResource, false, "out of memory"},
 	8:    {KindPermission, false, "database is read-only"},
 	264:  {KindPermission, false, "database is read-only, recovery needed"},
-	520:  {KindPermission, false, "database is read-only, no lock to be had"},
+	520:  {KindPermission, false, "database is read-only, no lock available"},
 	776:  {KindPermission, false, "database is read-only, rollback needed"},
 	1032: {KindPermission, false, "database file was moved"},
 	1288: {KindPermission, false, "database is read-only, cannot initialise"},

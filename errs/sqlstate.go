@@ -21,7 +21,7 @@ func sqlStateFailure(code string) (failure, bool) {
 	return failure{condition: c, system: systemSQLState, code: code}, true
 }
 
-// isTimeout reports whether the text of a canceled statement says that it took too
+// isTimeout reports whether the text of a canceled statement shows that it took too
 // long, in a language that PostgreSQL 15 speaks: English, Italian and Swedish, German,
 // Spanish, French, Russian and Ukrainian, Japanese, Chinese, Korean.
 func isTimeout(text string) bool {
@@ -48,7 +48,7 @@ func isSQLState(s string) bool {
 	return s[:2] != "00" // success
 }
 
-// sqlStateClasses says what a code means that is not in sqlStates.
+// sqlStateClasses has the meaning of a code that is not in sqlStates.
 var sqlStateClasses = map[string]condition{
 	"01": {KindOther, false, "warning"},
 	"02": {KindNotFound, false, "no data"},

@@ -14,7 +14,7 @@ import (
 
 // standardText is the text of an error of the standard library. Such errors quote
 // what they were given: names of files, addresses, URLs with their queries, the text
-// that could not be parsed. What they wrap is kept, and what was being done.
+// that could not be parsed. The errors that they wrap are kept, and the operation.
 func standardText(n *node, f *finding, wrapped safeText) safeText {
 	var doing string
 	switch e := n.err.(type) {

@@ -10,9 +10,9 @@ import (
 	"github.com/taskspan/taskspan/internal/drivertext"
 )
 
-// template returns the text of an application's error without values. At each span
-// the safe text of what stands there takes its place; of the rest the words stay,
-// and what may be a value becomes "?". Values in a row become one, so that texts do
+// template returns the text of an application's error without values. Each span
+// is replaced by its safe text; in the rest the words stay,
+// and whatever may be a value becomes "?". Values in a row become one, so that texts do
 // not differ by how many there are. It takes time in proportion to the text.
 func template(raw string, spans []drivertext.Span) string {
 	t := templater{in: raw, spans: spans}

@@ -58,7 +58,7 @@ func timedOut(err error) bool {
 	return yes
 }
 
-// safeToRetry asks err's own method SafeToRetry, by which pgconn says that nothing had
+// safeToRetry asks err's own method SafeToRetry, by which pgconn reports that nothing had
 // been sent to the server.
 func safeToRetry(err error) bool {
 	yes, _ := try(err.(interface{ SafeToRetry() bool }).SafeToRetry)

@@ -23,7 +23,7 @@ const (
 const errorString = "*errors.errorString"
 
 // valueClass returns the class of err if it is one of the well-known values, or
-// says of itself that it is (errors.Is asks the same way).
+// reports that it is (errors.Is asks the same way).
 func valueClass(err error, raw string, info *typeInfo) (Class, bool) {
 	class := knownValue(err)
 	if class.Type == "" && info.matches {

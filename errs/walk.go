@@ -48,9 +48,9 @@ const (
 	rolePanic                // the type of the value
 	roleDatabase             // what a code means
 	roleConstant             // as it is
-	roleMatched              // that of the well-known value that it says it is
+	roleMatched              // that of the well-known value that it equals by its Is method
 	roleOpaque               // kind and type
-	roleStandard             // what a type of the standard library says
+	roleStandard             // that of a type of the standard library
 	roleLibrary              // kind, type, and what it wraps
 )
 

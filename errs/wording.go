@@ -17,16 +17,16 @@ type wording struct {
 	// tails are the texts of which the last one ends the value. Without any it ends
 	// with the text.
 	tails []string
-	// must says that the wording is none without one of its tails: its words may be
+	// must reports that the wording is none without one of its tails: its words may be
 	// an application's.
 	must bool
-	// data says that a value does not fit what it is scanned into.
+	// data reports that a value does not fit what it is scanned into.
 	data bool
 	// say returns what is written for the text from start on, none of which is kept.
 	say func(s string) string
 }
 
-// lookupTails end what the net package says of a name or an address.
+// lookupTails end the net package's texts about a name or an address.
 var lookupTails = []string{
 	": no such host", ": server misbehaving", ": i/o timeout", ": operation was canceled", ": no answer from DNS server",
 	": Temporary failure in name resolution", ": connection refused", ": unrecognized address", ": unknown port", ": invalid port",
@@ -35,7 +35,7 @@ var lookupTails = []string{
 	": context canceled",
 }
 
-// systemTails end what the os package says of a file.
+// systemTails end the os package's texts about a file.
 var systemTails = []string{
 	": no such file or directory", ": permission denied", ": operation not permitted", ": file exists", ": file does not exist",
 	": file already exists", ": is a directory", ": not a directory", ": directory not empty", ": file already closed", ": use of closed file",
@@ -115,7 +115,7 @@ var wordingsBy = func() (by [256][]wording) {
 	return by
 }()
 
-// isConversion reports whether text is what database/sql says of a value that does
+// isConversion reports whether text is database/sql's about a value that does
 // not fit what it is scanned into.
 func isConversion(text string) bool {
 	return text != "" && slices.ContainsFunc(wordingsBy[text[0]], func(w wording) bool { return w.data && strings.HasPrefix(text, w.start) })

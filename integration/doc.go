@@ -6,8 +6,8 @@
 // A test here runs the same program on the bare driver and through otdb, and
 // compares all that the program sees, every span, and every point of the
 // metrics. The package drivers has what real drivers show without a server, and
-// backends the other end: collectors and Prometheus. What needs no real driver
+// backends the other end: collectors and Prometheus. A test that needs no real driver
 // belongs beside the code it tests, in the root module.
 //
-// `make integration` runs everything; README.md says what is needed.
+// `make integration` runs everything; README.md lists what is needed.
 package integration

@@ -47,7 +47,7 @@
 // A measurement that is made in the context of a sampled span leaves an exemplar with that span's
 // trace_id and span_id on the histogram bucket or the counter that it falls on. The environment
 // variable OTEL_METRICS_EXEMPLAR_FILTER (trace_based, always_on, always_off) changes which
-// measurements do. Of the formats that a client can ask for, OpenMetrics and protobuf have exemplars, and
-// plain text has none. A Prometheus server asks for the former by itself, and keeps the exemplars if it
+// measurements do. The formats OpenMetrics and protobuf have exemplars, and plain text has none: the
+// client chooses. A Prometheus server asks for the former by itself, and keeps the exemplars if it
 // was started with --enable-feature=exemplar-storage.
 package metrics

@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// collidingGauge is the name of a gauge of the Go collector that OpenMetrics cannot tell from the counter
+// collidingGauge is the name of a gauge of the Go collector that collides in OpenMetrics with the counter
 // of the same name with _total, which makes strict readers refuse all of the metrics. It always equals
 // go_memstats_heap_alloc_bytes. https://github.com/prometheus/client_golang/issues/829
 const collidingGauge = "go_memstats_alloc_bytes"
@@ -48,7 +48,7 @@ type errorLog struct{}
 
 var _ promhttp.Logger = errorLog{}
 
-// Println implements promhttp.Logger. Its last argument is the error, the others say where.
+// Println implements promhttp.Logger. Its last argument is the error, the others are the place.
 func (errorLog) Println(v ...any) {
 	if n := len(v); n > 0 {
 		if err, ok := v[n-1].(error); ok {

@@ -104,9 +104,9 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 }
 
 // Shutdown flushes and stops all readers, including those given by [WithReader], and returns their
-// errors. Scrapes that are under way are completed; later ones get status 503. What is recorded
+// errors. Scrapes that are under way are completed; later ones get status 503. Anything recorded
 // afterwards is lost, without harm. Only the first call does anything: a concurrent one waits for it,
-// and every one but the first returns nil.
+// and all later ones return nil.
 func (p *Provider) Shutdown(ctx context.Context) error {
 	var err error
 	p.stop.Do(func() {

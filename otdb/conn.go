@@ -12,7 +12,7 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// conn is a connection. What it claims to implement beyond these methods is
+// conn is a connection. Its optional interfaces beyond these methods are
 // decided by shaped. Like every driver.Conn it is used by one goroutine at a
 // time.
 type conn struct {
@@ -28,7 +28,7 @@ type conn struct {
 	queryer    driver.Queryer //nolint:staticcheck // see above
 	checker    driver.NamedValueChecker
 
-	// cachesByText says that raw prepares and caches texts by itself.
+	// cachesByText reports that raw prepares and caches texts by itself.
 	cachesByText bool
 
 	latest  *statement
@@ -334,7 +334,7 @@ func (c *conn) queryContext(ctx context.Context, query string, args []driver.Nam
 }
 
 // legacyValues prepares a call of a method that takes no context, as
-// database/sql does. What it rejects does not reach the driver and so is no
+// database/sql does. A value that it rejects does not reach the driver and so is no
 // operation.
 func legacyValues(ctx context.Context, args []driver.NamedValue) ([]driver.Value, error) {
 	values := make([]driver.Value, len(args))

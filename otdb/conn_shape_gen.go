@@ -4,7 +4,7 @@ package otdb
 
 import "database/sql/driver"
 
-// withShape returns c as a type that implements what the shape says.
+// withShape returns c as a type with the interfaces of the shape.
 func (c *conn) withShape(shape int) driver.Conn {
 	switch shape {
 	case 1:

@@ -27,7 +27,7 @@ var (
 	_ io.Closer        = (*connector)(nil)
 )
 
-// newConnector wraps raw. The error tells of instruments that could not be
+// newConnector wraps raw. The error is about instruments that could not be
 // made; the connector is usable all the same.
 func newConnector(raw driver.Connector, cfg *config, inferred target.Target) (*connector, error) {
 	db, err := newDatabase(cfg, inferred)

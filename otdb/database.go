@@ -29,7 +29,7 @@ const otherSummary = "_OTHER"
 var durationBuckets = []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10}
 
 // database is everything that the connections of one database share. It is
-// made once and never changes, but for its caches.
+// made once and never changes, except its caches.
 type database struct {
 	cfg     *config
 	target  target.Target

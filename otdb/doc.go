@@ -61,8 +61,8 @@
 //
 // # Two layers
 //
-// What happens to a connection (connect, ping, session reset) goes through
-// github.com/XSAM/otelsql, what happens on it (statements and transactions)
+// Operations of a connection itself (connect, ping, session reset) go through
+// github.com/XSAM/otelsql, those on it (statements and transactions)
 // through this package's own path on the raw connection, since that path has to
 // be exact and fast.
 package otdb

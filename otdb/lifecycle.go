@@ -13,9 +13,9 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// What happens to a connection as such, connect, ping and session reset, goes
+// Operations of a connection itself, connect, ping and session reset, go
 // through otelsql, which knows where each of them starts and ends and with which
-// error. What its spans look like is decided here: otelsql is given a tracer
+// error. Its spans are decided here: otelsql is given a tracer
 // whose spans are those of an operation of ours, because its own attributes come
 // too late for samplers, its errors hold raw text, and it defers the End of the
 // span it was given, in which the SDK would export the value of a panic.

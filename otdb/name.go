@@ -10,7 +10,7 @@ import (
 
 type nameKey struct{}
 
-// named says that there is a context with a name, or was: a program without pays
+// named reports whether there has been a context with a name: a program without pays
 // nothing, however many values its contexts carry.
 var named atomic.Bool
 

@@ -67,7 +67,7 @@ func lookUp(driverName, dsn string) (driver.Driver, error) {
 	}
 	defer func() {
 		if err := db.Close(); err != nil {
-			// A connector's error may tell of the DSN.
+			// A connector's error may hold parts of the DSN.
 			instrument.Handle(fmt.Errorf("otdb: closing the database that the driver was looked up with: %s", errs.DriverMessage(err)))
 		}
 	}()
@@ -163,7 +163,7 @@ var (
 func functionName(f any) string { return runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name() }
 
 // beingLookedUp reports whether its caller was called by database/sql for lookUp.
-// Nothing but the stack tells this call of sql.Open from those that other
+// Only the stack distinguishes this call of sql.Open from those that other
 // goroutines, and other drivers under this one, make at the same time.
 func beingLookedUp() bool {
 	var pcs [2]uintptr
@@ -182,7 +182,7 @@ var registerMu sync.Mutex
 // Register registers an observed form of a registered driver with database/sql
 // and returns its name: driverName with "-otdb" appended, then "-otdb-2" and so
 // on. It is for libraries that take the name of a driver. Their pools' metrics
-// are to be had with [ObservePool].
+// come from [ObservePool].
 //
 // It returns an error if there is no such driver, or if an option is mistaken.
 // The name of an observed driver is returned as it is, with the options that it

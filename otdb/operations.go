@@ -23,7 +23,7 @@ const (
 )
 
 // DefaultOperations are the lifecycle operations that are traced unless
-// [WithOperations] says otherwise: all but ping and session reset.
+// [WithOperations] selects others: all but ping and session reset.
 const DefaultOperations = OperationConnect | OperationBegin | OperationCommit | OperationRollback | OperationPrepare
 
 // operationNames are the names of the lifecycle operations by their bits: span names, and

@@ -28,7 +28,7 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// QueryText says what is recorded as db.query.text.
+// QueryText selects what is recorded as db.query.text.
 type QueryText uint8
 
 const (
@@ -43,7 +43,7 @@ const (
 	QueryTextOff
 )
 
-// Comment says what is added to statements as an SQL comment.
+// Comment selects what is added to statements as an SQL comment.
 type Comment uint8
 
 const (
@@ -66,7 +66,7 @@ type config struct {
 	propagator     propagation.TextMapPropagator
 
 	attributes []attribute.KeyValue
-	target     target.Target // what options say; the rest is inferred
+	target     target.Target // what options set; the rest is inferred
 	poolName   string
 
 	queryText     QueryText
@@ -129,8 +129,9 @@ func WithPropagator(p propagation.TextMapPropagator) Option {
 
 // WithAttributes adds attributes to every span and every metric of the
 // database. Their values are exported as they are, so they must be neither
-// secret nor of high cardinality. It may be given more than once. Of more than 16 a
-// span gets the others at its end, so that its limit drops none of its own.
+// secret nor of high cardinality. It may be given more than once. The
+// first 16 are there when a span starts. The others come at its end, so that its limit
+// drops none of its own.
 func WithAttributes(kv ...attribute.KeyValue) Option {
 	return optionFunc(func(c *config) {
 		for _, a := range kv {
@@ -183,7 +184,7 @@ func WithPoolName(name string) Option {
 	return optionFunc(func(c *config) { c.poolName = name })
 }
 
-// WithQueryText says what is recorded as db.query.text. The default is
+// WithQueryText selects what is recorded as db.query.text. The default is
 // [QueryTextDefault].
 func WithQueryText(q QueryText) Option {
 	return optionFunc(func(c *config) {
@@ -201,7 +202,7 @@ func WithQueryText(q QueryText) Option {
 // statement at most the first 32 that are allowed. The function may be called
 // concurrently.
 //
-// What is recorded is what the driver gets. Most drivers leave the conversion of
+// The values are those that the driver gets. Most drivers leave the conversion of
 // arguments to database/sql. With one that converts by itself, such as pgx, only
 // strings, bytes, times, numbers, booleans and nil are recorded: not pointers, types
 // with a Value method, slices, or pgx.NamedArgs.
@@ -251,7 +252,7 @@ func WithOperations(set Operation) Option {
 }
 
 // WithCommenter adds an SQL comment to statements, so that the database's own
-// logs and statistics tell where they came from. The tags are written with
+// logs and statistics show where they came from. The tags are written with
 // their keys sorted and their values percent-encoded. It is off by default.
 //
 // The comment goes behind the text's last statement, and on SQLite, where
@@ -263,7 +264,7 @@ func WithOperations(set Operation) Option {
 // databases that are not known, only texts that begin with an operation like
 // SELECT have a comment, and on the latter none that inserts: data may follow.
 //
-// [CommentFull] adds what the propagator injects, but for baggage, which holds
+// [CommentFull] adds what the propagator injects, except baggage, which holds
 // values. The trace context changes with every call, so it stays out of
 // everything that is prepared, and out of texts that the driver prepares and
 // caches by itself, as pgx does with queries and with execs that have arguments.
@@ -296,7 +297,7 @@ func WithSlowLog(threshold time.Duration, logger *slog.Logger) Option {
 	})
 }
 
-// WithExpectedErrors says which errors of operations are no failures, such as a unique key
+// WithExpectedErrors selects the errors of operations that are no failures, such as a unique key
 // that the application relies on. They keep db.response.status_code, and have neither an
 // error.type nor the status Error, and do not count as errors of their task. The function
 // may be called concurrently; if it panics, the error is a failure. It is not called for

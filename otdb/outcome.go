@@ -20,7 +20,7 @@ type outcome struct {
 	// class is nil if nothing went wrong. classify sets it, and the safe text, for err.
 	class    *errs.Class
 	text     string
-	expected bool // the user says that the error is no failure
+	expected bool // the user declared that the error is no failure
 
 	at     time.Duration // a reading of the clock at the end, 0 if there was none
 	length time.Duration // of the operation; end sets it
@@ -46,7 +46,7 @@ var (
 	abandoned = &errs.Class{Kind: errs.KindOther, Type: semconv.ErrorTypeOther.Value.AsString()}
 )
 
-// classify sets the class and the safe text of the error of o. What the driver said is
+// classify sets the class and the safe text of the error of o. The driver's text is
 // remembered by its task.
 func (out *outcome) classify(o *operation) {
 	switch {
@@ -67,7 +67,7 @@ func (out *outcome) classify(o *operation) {
 	}
 }
 
-// described reports whether there is more to say of the operation than how long it took.
+// described reports whether more is recorded of the operation than how long it took.
 func (out *outcome) described(o *operation) bool {
 	return out.class != nil || out.outside >= outsideThreshold || out.leaked || o.db.cfg.rowCounts || len(o.db.rest) > 0
 }

@@ -17,12 +17,12 @@ import (
 )
 
 // maxParameters is how many arguments are recorded of a statement, so that they take no
-// place from what else there is to say of it: spans have a limit.
+// place from its other attributes: spans have a limit.
 const maxParameters = 32
 
 // parameters appends the arguments that the user allowed to be recorded. Drivers
 // that convert arguments themselves, such as pgx, let any Go value through to here:
-// of those that are none of database/sql's nothing is told. To print one could run
+// those of other types are not recorded. To print one could run
 // the application's own methods, race with it, or show what its Value method hides.
 func (db *database) parameters(opts []trace.SpanStartOption, args []driver.NamedValue) (out []trace.SpanStartOption) {
 	out = opts // in case the function panics

@@ -16,7 +16,7 @@ import (
 	"github.com/taskspan/taskspan/internal/target"
 )
 
-// closedReasonKey says why a pool closed a connection.
+// closedReasonKey is why a pool closed a connection.
 const closedReasonKey = attribute.Key("reason")
 
 // ObservePool registers the metrics of db's connection pool. [Open] and
@@ -24,8 +24,8 @@ const closedReasonKey = attribute.Key("reason")
 // [WrapDriver] or [WrapConnector].
 //
 // The system is inferred from the driver, but what the DSN leads to is not known
-// here. Of the options, those about providers, attributes, the target and the
-// pool's name apply. The returned function unregisters the metrics; it is never
+// here. The options about providers, attributes, the target and the pool's name
+// apply. The returned function unregisters the metrics; it is never
 // nil and may be called more than once. If err is not nil, nothing is registered.
 func ObservePool(db *sql.DB, opts ...Option) (stop func(), err error) {
 	if db == nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// remember has the task of l remember what the driver said in err, the error of a call
+// remember has the task of l remember the driver's texts in err, the error of a call
 // that is no operation, and returns err. Without a task the process remembers it.
 func remember(l *ledger.Ledger, err error) error {
 	if err != nil && err != driver.ErrSkip && err != io.EOF { //nolint:errorlint // what drivers return as they are
@@ -52,7 +52,7 @@ type resultType struct {
 }
 
 // remembering returns res with methods whose errors are remembered. It is res itself if
-// it cannot fail with a value, or if somebody can tell the difference: a program that
+// it cannot fail with a value, or if somebody can see the difference: a program that
 // calls the driver by itself may look for a type, or for other methods.
 func (db *database) remembering(l *ledger.Ledger, res driver.Result) driver.Result {
 	switch res.(type) {

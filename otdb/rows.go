@@ -25,11 +25,11 @@ type rows struct {
 	ended  atomic.Bool // the operation's end is taken; not used outside of tasks
 	single bool        // the raw rows know of no further result sets
 
-	// What ends the rows, for whoever looks for leaks: the contexts of the query and its
+	// These end the rows, for whoever looks for leaks: the contexts of the query and its
 	// transaction.
 	done, txDone <-chan struct{}
 
-	ledger *ledger.Ledger // of the task, for what the driver says after the end
+	ledger *ledger.Ledger // of the task, for the driver's texts after the end
 	kind   *operationKind // outside of tasks
 }
 
@@ -56,7 +56,7 @@ type query struct {
 	conn *conn
 	tx   *tx // the transaction of the query
 
-	// What there is only in a task.
+	// In a task only.
 	listed    bool
 	place     ledger.Place
 	published published

@@ -15,7 +15,7 @@ import (
 // It does so whatever happens, but in between it gives the connection free:
 // goroutines that share a transaction or a single connection may use it for
 // anything, such as statements that are skipped too, pings and transactions.
-// None of that says that nobody goes on with a statement. Only a program that
+// None of that shows that nobody goes on with a statement. Only a program that
 // calls the driver itself comes to that.
 type skipped struct {
 	operation

@@ -56,7 +56,7 @@ func (s convertingStmt) CheckNamedValue(nv *driver.NamedValue) error {
 	return s.stmt.CheckNamedValue(nv)
 }
 
-// newStmt wraps raw, with exactly its optional interfaces as far as database/sql can tell the difference.
+// newStmt wraps raw, with exactly its optional interfaces as far as database/sql can see the difference.
 func newStmt(c *conn, raw driver.Stmt, st *statement, sk *skipped) driver.Stmt {
 	s := &stmt{conn: c, raw: raw, st: st, skipped: sk}
 	s.execerCtx, _ = raw.(driver.StmtExecContext)

@@ -15,9 +15,9 @@ import (
 // time.
 //
 // A measured row, which is a call of the driver and the pause before it, stands for the
-// rows since the last measured one, but for no more time than has passed. Time that was
-// neither measured nor stood for is nobody's: it is not the driver's. That is a lone
-// stall in the middle of a quick stream, and less than slowRow a row.
+// rows since the last measured one, though never for more time than has passed. The rest
+// of the time is not counted as the driver's. That is a lone stall in the middle of a
+// quick stream, and less than slowRow a row.
 type stopwatch struct {
 	rows   int64 // that the driver has returned
 	due    int64 // when that many rows were read, the next one is measured

@@ -15,7 +15,7 @@ import (
 )
 
 // Tracer traces the operations of a client that does not pass through database/sql. It is
-// for those who write the tracer of such a client. What it exports is what [Open] would:
+// for those who write the tracer of such a client. It exports what [Open] would:
 // the same spans and metrics, the same account of the worker task, the same findings.
 //
 // A Tracer cannot change what is sent, so [WithCommenter] has no effect. It is safe for
@@ -119,14 +119,14 @@ type Call struct {
 	Operation Operation
 	// Query is the text of the statement, or of the one that is prepared.
 	Query string
-	// Args are the arguments of the statement. That it has some says that its text is
+	// Args are the arguments of the statement. If it has some, its text is
 	// parameterised; their values are recorded if [WithQueryParameters] allows it.
 	Args []any
 	// Batch has the texts of the statements of a batch of two and more, which is one
 	// operation. One statement is no batch: it is the Query.
 	Batch []string
 
-	// What is known of the connection. Options come first.
+	// The target of the connection. Options come first.
 	Server    string
 	Port      int
 	Namespace string
@@ -203,7 +203,7 @@ func (s *Span) startLifecycle(ctx context.Context, c Call) context.Context {
 
 // End ends the operation, with the number of rows that it has returned, or a negative
 // number if it is none that returns rows. The error is remembered, so that what the
-// database said in it does not leave the process in the errors of tasks.
+// database's text in it does not leave the process in the errors of tasks.
 //
 // The second call does nothing, nor does one after the task has ended the operation. It
 // may be called on a nil Span.
@@ -281,9 +281,9 @@ const (
 	TxRolledBack
 )
 
-// Transaction says whether the session is in a transaction now. It is for clients that
+// Transaction records whether the session is in a transaction now. It is for clients that
 // know that of each session; for those that know of BEGIN and COMMIT only, their
-// operations say enough. A state that is known already changes nothing.
+// operations show enough. A state that is known already changes nothing.
 func (t *Tracer) Transaction(ctx context.Context, session any, state TxState) {
 	if session == nil {
 		return

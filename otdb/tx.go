@@ -124,7 +124,7 @@ func (out *outcome) transaction(success txOutcome) txOutcome {
 	case out.class == nil:
 		return success
 	case success == txCommit && out.class.Code != "":
-		return txRollback // the database said no
+		return txRollback // the database refused
 	default:
 		return txLost
 	}

@@ -24,7 +24,7 @@ const waitThreshold = time.Millisecond
 // limitLookout is how long a pool without a limit is taken to have none.
 const limitLookout = 100 * time.Millisecond
 
-// database/sql tells nobody how long they waited for a connection. It adds each
+// database/sql reports to nobody how long they waited for a connection. It adds each
 // wait to DBStats.WaitDuration, just before it hands the connection over: it calls
 // ResetSession then, where the driver has that, and the caller's own call comes next.
 // Whichever comes first claims what has been added since the last claim. Inside a
@@ -112,7 +112,7 @@ func (ps *waitedPools) all() []*waitedPool {
 }
 
 // observedPools are the pools given to ObservePool, by the type of their driver:
-// database/sql does not tell which connections are of which pool.
+// database/sql does not report which connections are of which pool.
 var observedPools sync.Map // of *waitedPools
 
 func observedPoolsOf(d driver.Driver) *waitedPools {

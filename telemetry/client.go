@@ -26,7 +26,7 @@ func (s signal) httpClient(o otlp) (client *http.Client, release func()) {
 	return &http.Client{Transport: transport, Timeout: o.timeout}, transport.CloseIdleConnections
 }
 
-// tlsConfig returns what the variables say of certificates, and nil if that is nothing.
+// tlsConfig returns the certificates that the variables set, nil if there are none.
 func (s signal) tlsConfig() *tls.Config {
 	var config *tls.Config
 	set := func() *tls.Config {
@@ -83,7 +83,7 @@ func keyPair(file, keyFile string) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// unreadable returns why a file cannot be read, without its name, which is said already.
+// unreadable returns why a file cannot be read, without its name, which is there already.
 func unreadable(err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {

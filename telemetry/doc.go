@@ -81,5 +81,5 @@
 // # Panics
 //
 // The SDK would record the value of a panic that passes through a span's deferred End. Since that can be
-// anything, Start turns it off. Package worker records panics, with what is safe to tell of them.
+// anything, Start turns it off. Package worker records panics, with what is safe to export of them.
 package telemetry

@@ -33,7 +33,7 @@ const (
 	envCardinalityLimit = "OTEL_GO_X_CARDINALITY_LIMIT"
 )
 
-// What the specification says the Prometheus exporter listens on.
+// The address that the specification has for the Prometheus exporter.
 const (
 	defaultPrometheusHost = "localhost"
 	defaultPrometheusPort = "9464"

@@ -132,7 +132,7 @@ func checkProducers(exporters []string, served bool) error {
 	return nil
 }
 
-// make makes the exporter of that name. What it holds beyond its own shutdown is let go of with p.
+// make makes the exporter of that name. Resources beyond its own shutdown are released with p.
 func (m maker[T]) make(ctx context.Context, name string, p *parts) (T, error) {
 	var made T
 	var err error

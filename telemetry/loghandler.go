@@ -79,7 +79,7 @@ func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
 // Handle implements slog.Handler.
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	from := fromProgram
-	// What comes from log has neither, unless a handler around this one adds it.
+	// A record from package log has neither, unless a handler around this one adds it.
 	if h.toLog || h.next != nil && r.NumAttrs() == 0 && ctx == context.Background() {
 		from = source()
 	}

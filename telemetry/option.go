@@ -14,7 +14,7 @@ import (
 
 // Option adds to what the environment asks of [Start]. Options come from this package alone.
 //
-// What an option adds is set up whatever exporters the environment names, unless OTEL_SDK_DISABLED
+// The parts that an option adds are set up whatever exporters the environment names, unless OTEL_SDK_DISABLED
 // turns everything off. A nil Option is ignored.
 type Option interface {
 	apply(*config)

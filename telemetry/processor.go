@@ -25,7 +25,7 @@ const (
 // NewSpanProcessor returns a processor that exports spans in batches, as sdktrace.NewBatchSpanProcessor does,
 // but with a queue of their own for the spans of tasks and for those that a trace begins with in this process.
 // These end last: in one queue they would be dropped behind the thousands of statements of a large task, and
-// they say how it went. [Start] uses it for each exporter.
+// they have its outcome. [Start] uses it for each exporter.
 //
 // For programs that set up their own TracerProvider:
 //
@@ -75,7 +75,7 @@ type spanProcessor struct {
 var _ sdktrace.SpanProcessor = (*spanProcessor)(nil)
 
 // spanQueue is a batch processor that never has to drop a span, since it is given no more than it has room for.
-// The SDK's does not say what it drops.
+// The SDK's does not report what it drops.
 type spanQueue struct {
 	owner   *spanProcessor
 	batch   sdktrace.SpanProcessor

@@ -14,9 +14,9 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// newResource describes the process: what is detected, then what the program says, then what the
-// environment says; later ones win. Command line, executable path and owner are left out, since these
-// can be secret or personal. What cannot be detected is reported and left out.
+// newResource describes the process: what is detected, then what the program sets, then what the
+// environment sets; later ones win. Command line, executable path and owner are left out, since these
+// can be secret or personal. Parts that cannot be detected are reported and left out.
 func newResource(ctx context.Context, attributes []attribute.KeyValue) *resource.Resource {
 	res, err := resource.New(ctx,
 		resource.WithService(),

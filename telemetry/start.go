@@ -23,7 +23,7 @@ import (
 // instrumentation that was made before it reports to what it sets up. After a second call, otdb and worker
 // follow; other instrumentation stays with the first, as OpenTelemetry's stand-ins forward once. Their pool
 // metrics and gauges move at the next statement or task, or after the next collection by the old provider.
-// The package documentation lists the variables, and says what happens when none is set.
+// The package documentation lists the variables, and what happens when none is set.
 //
 //	t, err := telemetry.Start(ctx)
 //	if err != nil {

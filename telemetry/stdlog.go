@@ -29,7 +29,7 @@ const (
 	logHandlerName    = "/telemetry.(*logHandler).Handle"
 )
 
-// source finds out where the record comes from that the calling Handle has: its context says nothing.
+// source finds out where the record comes from that the calling Handle has: its context does not have it.
 func source() logSource {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])

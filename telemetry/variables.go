@@ -24,7 +24,7 @@ type variable struct {
 	values   []string // of an enumeration, the first of which is used where another is set
 	anyCase  bool     // the values
 	check    func(value string) error
-	instead  string // what is used where check fails, or in place of what fallback says
+	instead  string // what is used where check fails, or in place of fallback
 	exact    bool   // the SDK reads it, and takes no spaces around a number
 	secret   bool   // the value is not repeated
 }
@@ -134,7 +134,7 @@ func find(name string) variable {
 	return variables[slices.IndexFunc(variables, func(v variable) bool { return v.name == name })]
 }
 
-// integer returns the number that the variable says, or what is used in its place.
+// integer returns the number in the variable, or what is used in its place.
 func integer(name string) int {
 	v := find(name)
 	if n, err := strconv.Atoi(getenv(name)); err == nil && n >= v.min && n <= v.max {
@@ -143,7 +143,7 @@ func integer(name string) int {
 	return v.fallback
 }
 
-// millis returns the time that the variable says, or what is used in its place.
+// millis returns the time in the variable, or what is used in its place.
 func millis(name string) time.Duration { return time.Duration(integer(name)) * time.Millisecond }
 
 // isSet reports whether the variable has a value, good or not.
@@ -264,13 +264,13 @@ func checkVariables() []error {
 }
 
 // otlp is what of the OTLP variables of a signal has to be given to its exporter as options, since the exporter
-// would misread it. What is zero is read by the exporter.
+// would misread it. The exporter itself reads those that are zero.
 type otlp struct {
 	timeout     time.Duration
 	replaced    bool              // the timeout
 	compression bool              // is to be none
 	insecure    bool              // although the exporter would take the variable for false
-	headers     map[string]string // nil: as the variable says
+	headers     map[string]string // nil: from the variable
 	client      *http.Client      // over HTTP
 }
 

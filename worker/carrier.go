@@ -34,7 +34,7 @@ func Inject(ctx context.Context, c propagation.TextMapCarrier) {
 	r.propagator().Inject(ctx, c)
 }
 
-// FromCarrier says that the task was put into a queue with [Inject]. Its span
+// FromCarrier declares that the task was put into a queue with [Inject]. Its span
 // is the root of a trace of its own, of the kind consumer, and linked to the
 // span that was injected: a queue may hold a task for days, and deliver it more
 // than once. Baggage reaches the task. [WithNewRoot] changes nothing of it, and
@@ -76,7 +76,7 @@ func (o *origin) apply(ctx context.Context, r *Runner, opts []trace.SpanStartOpt
 	return remote, opts
 }
 
-// extract reads the carrier. What a propagator or a carrier does wrong leaves
+// extract reads the carrier. A panic of a propagator or a carrier leaves
 // ctx as it is.
 func (o *origin) extract(ctx context.Context, r *Runner) (out context.Context) {
 	out = ctx

@@ -37,9 +37,9 @@
 // Result and error.type (as package errs has it) are attributes of the span and
 // of the metric worker.task.duration, whose value is the span's duration.
 //
-// A cancellation is an error that says context.Canceled, or a driver's own word
-// for it, while the task's context is done; a timeout likewise. Of several errors
-// that are joined, each must be one. If the context is still live, the same
+// A cancellation is an error that is context.Canceled, or a driver's own word
+// for it, while the task's context is done; a timeout likewise. If several errors
+// are joined, each must be one. If the context is still live, the same
 // errors are failures: something else was cancelled. Why the context was done is
 // the attribute worker.task.cancel.cause. A context that is done before the task
 // starts changes nothing: fn is called, and decides.
@@ -50,7 +50,7 @@
 // something went wrong, and then the context was cancelled.
 //
 // There is another attempt if [WithAttempt] is less than [WithMaxAttempts]. Where
-// the class of an error is known, worker.task.error.retryable says whether trying
+// the class of an error is known, worker.task.error.retryable reports whether trying
 // again makes sense.
 //
 // A panic goes on with the same value, from a deferred call, so that a crash
@@ -62,7 +62,7 @@
 // its meter provider, the global logger provider and its log handler, where they
 // have that method: the process may be about to end. All tasks that one panic
 // leaves share two seconds, and a runner does not do so again within ten, so that
-// a server that recovers is not held up. What ends a process without a panic in a
+// a server that recovers is not held up. An end of the process without a panic in a
 // task cannot be caught: a panic on a goroutine that was started by a plain go
 // statement, os.Exit, and fatal errors of the runtime.
 //
@@ -134,7 +134,7 @@
 // # Reports
 //
 // A [Report] is what is known of one run: [Runner.Running] and [CurrentReport]
-// return those of running tasks, [Runner.Watch] is told of each run at its end,
+// return those of running tasks, [Runner.Watch] reports each run at its end,
 // and [DrainError] has those that a runner has waited for in vain. [Progress]
-// says how far a task is, and [WithStillRunning] logs tasks that run for long.
+// reports how far a task is, and [WithStillRunning] logs tasks that run for long.
 package worker

@@ -14,7 +14,7 @@ import (
 // draining.
 var ErrDraining = errors.New("worker: the runner is draining, the task was not run")
 
-// DrainError says which tasks were running when [Runner.Drain] gave up.
+// DrainError lists the tasks that were running when [Runner.Drain] gave up.
 type DrainError struct {
 	Running []Report // the oldest first
 	Err     error    // why the context was done

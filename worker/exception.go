@@ -167,10 +167,10 @@ type recorded struct {
 	flushUntil time.Time // of a panic
 }
 
-// notes are what few tasks need to know: how far they are, as [Progress] was
-// told, and the errors that the tasks within them have recorded. Errors are told
-// apart by identity: one that is merely equal to an earlier one is another one.
-// What is kept here cannot be replaced at its address.
+// notes are what few tasks need to know: how far they are, from
+// [Progress], and the errors that the tasks within them have recorded. Errors are
+// compared by identity: one that is merely equal to an earlier one is another one.
+// An error that is kept here cannot be replaced at its address.
 type notes struct {
 	done, total atomic.Int64
 

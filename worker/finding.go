@@ -34,16 +34,16 @@ type FindingKind string
 
 // The values of [FindingKind].
 const (
-	// One text ran as often as WithRepeatedStatements says, or more often.
+	// One text ran as often as WithRepeatedStatements allows, or more often.
 	FindingRepeatedStatement FindingKind = "repeated_statement"
-	// A statement took as long as WithSlowStatements says, or longer.
+	// A statement took as long as WithSlowStatements sets, or longer.
 	FindingSlowStatement FindingKind = "slow_statement"
 	// Rows were open when the outermost task ended.
 	FindingRowsLeaked FindingKind = "rows_leaked"
 	// A transaction was open when the outermost task ended.
 	FindingTransactionLeaked FindingKind = "transaction_leaked"
 	// No operation of a transaction was open for as long as WithIdleTransactions
-	// says, or longer.
+	// sets, or longer.
 	FindingTransactionIdle FindingKind = "transaction_idle"
 	// The task waited a second or more for the connections of a pool.
 	FindingConnectionWait FindingKind = "connection_wait"

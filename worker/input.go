@@ -61,7 +61,7 @@ func appendInputFunc(kv []attribute.KeyValue, f func() []attribute.KeyValue) (ou
 	return out
 }
 
-// inputPlan says which fields of a struct type are recorded.
+// inputPlan lists the fields of a struct type are recorded.
 type inputPlan struct {
 	fields   []inputField
 	tagged   bool  // that there are tags, good or bad
@@ -245,7 +245,7 @@ var (
 )
 
 // readerOf returns how to read values of a type that is no pointer, or nil if
-// they cannot be recorded as one attribute. A method by which the type says how
+// they cannot be recorded as one attribute. A method by which the type defines how
 // it wants to be shown comes first: it may be there to hide a secret.
 func readerOf(t reflect.Type) reader {
 	if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {

@@ -34,7 +34,7 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// SharedOption configures a [Runner], or one task. Of a task it overrides the
+// SharedOption configures a [Runner], or one task. A task's overrides the
 // runner's.
 type SharedOption interface {
 	Option
@@ -229,7 +229,7 @@ type schedule struct {
 	every time.Duration
 }
 
-// WithSchedule says that the task of that name is to succeed once in that time,
+// WithSchedule declares that the task of that name is to succeed once in that time,
 // slack included: 26 hours for a nightly task. The time is the metric
 // worker.task.schedule.interval, and worker.task.schedule.start.timestamp is when
 // the runner was made, so that an alert finds a task that is late, or that never
@@ -250,7 +250,7 @@ func WithSchedule(name string, every time.Duration) Option {
 	})
 }
 
-// WithMaxTaskNames sets how many distinct task names the metrics tell apart;
+// WithMaxTaskNames sets how many distinct task names the metrics have;
 // those that come later share the name _OTHER. The default is 200. Spans always
 // have the task's own name. Less than one is a mistake.
 func WithMaxTaskNames(n int) Option {

@@ -60,7 +60,7 @@ func (e *permanentError) Error() string { return e.err.Error() }
 
 func (e *permanentError) Unwrap() error { return e.err }
 
-// unmarked returns what [Skip] or [Permanent] was given. What wraps their marks is the
+// unmarked returns what [Skip] or [Permanent] was given. An error that wraps their marks is the
 // caller's own.
 func unmarked(err error) error {
 	switch mark := err.(type) { //nolint:errorlint // only the mark itself is taken off
@@ -167,13 +167,13 @@ type outcome struct {
 	errorType string
 	// text is the safe text of err, once it is made.
 	text string
-	// retryable is whether trying again makes sense, if classified says that this
+	// retryable is whether trying again makes sense, if classified reports that this
 	// is known.
 	retryable, classified bool
 	// known is what err has been recorded as if a task within this one has, and
 	// arrives what the tasks around this one see of it.
 	known, arrives error
-	// passing says that a task within this one has recorded the panic, and
+	// passing reports that a task within this one has recorded the panic, and
 	// flushUntil until when a panic may be flushed.
 	passing    bool
 	flushUntil time.Time
@@ -189,7 +189,7 @@ func unjudged(err error) outcome {
 	return outcome{result: failure, err: err, known: err, arrives: err, errorType: semconv.ErrorTypeOther.Value.AsString()}
 }
 
-// judge says what it means that the task's function returned an error.
+// judge decides what an error of the task's function means.
 func (t *task) judge(err error) (o outcome) {
 	o = unjudged(err)
 	// Is, As, Unwrap and Error are methods of the application's errors.
@@ -220,16 +220,16 @@ func (t *task) judge(err error) (o outcome) {
 	return judged
 }
 
-// interrupted is what an error says of the context of its task.
+// interrupted is what an error shows of the context of its task.
 type interrupted struct {
 	result    result // failure: nothing
 	errorType string // "": that of all the errors
 	cause     error  // of a failure: the context's, which came back
 }
 
-// interruption tells an error that says that the task's context is done from a
+// interruption distinguishes an error that reports that the task's context is done from a
 // failure. Without a context that is done it is a failure: a timeout of the
-// function's own making, or a server's. Of joined errors each must say so; if
+// function's own making, or a server's. Each of joined errors must report it; if
 // they do not agree on what happened, the context decides.
 func (t *task) interruption(err error, class *errs.Class) interrupted {
 	ctx := t.context()
@@ -295,7 +295,7 @@ func joined(parts []error, err error, nodes *int) []error {
 }
 
 // interruptionOf is interruption for an error that joins no others. The cause of
-// the context, if that came back, says what it is. Otherwise, with the code of a
+// the context, if that came back, decides what it is. Otherwise, with the code of a
 // database, that one decides: a constraint that was violated is not undone by a
 // cancellation.
 func interruptionOf(ctx context.Context, err error, class *errs.Class) interrupted {
@@ -326,7 +326,7 @@ func interruptionOf(ctx context.Context, err error, class *errs.Class) interrupt
 		return interrupted{result: contextResult(ctx)}
 	case !isCanceled && class.Kind != errs.KindCanceled && class.Kind != errs.KindTimeout:
 		return interrupted{result: failure}
-	// The context knows why, and a driver's own word need not say.
+	// The context knows why, and a driver's own word need not show it.
 	default:
 		return interrupted{result: contextResult(ctx)}
 	}

@@ -188,7 +188,7 @@ func (r *Runner) flushUntil(within *notes) time.Time {
 	return now.Add(flushTimeout)
 }
 
-// errFlushTimeout says that a flush is left to itself.
+// errFlushTimeout means that a flush is left to itself.
 var errFlushTimeout = errors.New("worker: the flush before a panic has not returned in time")
 
 // flush has the providers export what they hold, and waits for it until then.

@@ -6,7 +6,7 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// Progress says how far the task in ctx is: done of total, in whatever the task
+// Progress reports how far the task in ctx is: done of total, in whatever the task
 // counts. It is for the reports of the task, and for what [WithStillRunning]
 // logs. A total of zero stands for one that is not known. It costs little
 // enough for each turn of a loop, and does nothing without a task in ctx.

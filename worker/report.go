@@ -12,8 +12,8 @@ import (
 	"github.com/taskspan/taskspan/internal/ledger"
 )
 
-// Report is what is known of one run of a task. Of a task that is running, it is
-// what is known so far.
+// Report is what is known of one run of a task, or known so far if it is
+// running.
 //
 // A report is a copy: it may be kept, and read by several goroutines.
 type Report struct {
@@ -27,13 +27,13 @@ type Report struct {
 	Start    time.Time     // by the wall clock
 	Duration time.Duration // the span's; of a running task, the time since it started
 
-	// Done and Total are what [Progress] was told last.
+	// Done and Total are the last values of [Progress].
 	Done, Total int64
 
 	Result Result // empty while the task is running
 	// Error is the safe text of a failure, as the task's span has it, and
 	// ErrorType its error.type. ErrorKind is the kind that [errs.Classify] has for
-	// it: KindNone if there is none. Retryable says that the same work may succeed
+	// it: KindNone if there is none. Retryable reports that the same work may succeed
 	// if it is done again.
 	Error     string
 	ErrorType string
@@ -53,14 +53,14 @@ type DBReport struct {
 	Duration   time.Duration // inside the drivers
 	Wait       time.Duration // for a free connection
 
-	// Statements is the account of each text, the longest total first. Of a task
-	// that runs more than 256 texts, some that ran once are missing.
+	// Statements is the account of each text, the longest total first. If a task
+	// runs more than 256 texts, some that ran once are missing.
 	Statements []StatementReport
 	// InProgress are the operations in which a driver is at work, the oldest
 	// first. They are not counted above yet.
 	InProgress []OperationReport
-	// Held is what keeps a connection from its pool, the oldest first. Of a task
-	// that has ended, it is what was open when its function returned.
+	// Held is what keeps a connection from its pool, the oldest first. After a
+	// task has ended, it is what was open when its function returned.
 	Held []HeldReport
 }
 

@@ -116,7 +116,7 @@ func (f *Finding) String() string {
 
 func line(b *strings.Builder, what, text string) { fmt.Fprintf(b, "\n  %s: %s", what, text) }
 
-// listed returns how many of n a report lists, and says so if that is not all of
+// listed returns how many of n a report lists, and how many more there are of
 // them.
 func listed(b *strings.Builder, what string, n int) int {
 	if n <= maxReportLines {

@@ -3,7 +3,7 @@ package worker
 // Result is how a task ended: a value of the attribute worker.task.result.
 type Result string
 
-// The values of [Result]. The package's documentation says which of them a task
+// The values of [Result]. The package's documentation lists which of them a task
 // has.
 const (
 	ResultSuccess      Result = "success"

@@ -10,7 +10,7 @@ func Run(ctx context.Context, name string, fn func(context.Context) error, opts 
 
 // Run calls fn as a task of that name, on the goroutine of its caller, and
 // records what becomes of it: as a span, in the metrics and, if it fails, in
-// the log. The table in the package's documentation says how.
+// the log. The table in the package's documentation shows how.
 //
 // The error is the one that fn returned, unless fn returned one of [Skip] or
 // the runner recovers panics. Only if the runner is draining is fn not called,

@@ -44,7 +44,7 @@ type Runner struct {
 	idle     chan struct{} // closed when drained
 }
 
-// New returns a runner. The error says which options are mistakes, and which
+// New returns a runner. The error lists the options that are mistakes, and the
 // instruments could not be made.
 //
 // New reads the environment variable OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN: with
@@ -117,7 +117,7 @@ func (r *Runner) logger() *slog.Logger {
 
 type runnerKey struct{}
 
-// contextRunners says that there is a context with a runner, or was.
+// contextRunners reports whether there has been a context with a runner.
 var contextRunners atomic.Bool
 
 // Context returns a context in which r is the runner of the package's functions
@@ -159,7 +159,7 @@ var (
 
 // Default returns the runner of the package's functions: the one that
 // [SetDefault] set last, else one without options, made when it is first asked
-// for. If a part of that one cannot be made, otel.Handle is told, and it works
+// for. If a part of that one cannot be made, otel.Handle gets the error, and it works
 // without.
 func Default() *Runner {
 	if r := defaultRunner.Load(); r != nil {

@@ -13,7 +13,7 @@ import (
 
 // WithStillRunning logs a WARN record when a task has run for d, for 2d, for 4d
 // and so on, with what it is doing to its databases at that moment and with what
-// it told [Progress]. Zero, the default, turns that off. Less is a mistake.
+// it gave to [Progress]. Zero, the default, turns that off. Less is a mistake.
 func WithStillRunning(d time.Duration) Option {
 	return optionFunc(func(c *config) {
 		if d < 0 {

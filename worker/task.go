@@ -31,7 +31,7 @@ type task struct {
 	running    bool
 	shardIndex uint8
 
-	// returned says that the function returned, and did not panic or exit; async
+	// returned reports that the function returned, and did not panic or exit; async
 	// that it runs on a goroutine of its own, and pc is who started that.
 	returned, async bool
 
@@ -260,7 +260,7 @@ func (t *task) describe(o *outcome, a *account, end *[]trace.SpanEndOption) {
 		return
 	}
 	if o.err != nil || len(a.findings) > 0 {
-		// What follows takes time, which is not the task's.
+		// The rest takes time that is not the task's.
 		*end = t.endNow()
 	}
 	recording := t.span.IsRecording()

@@ -18,7 +18,7 @@ type taskOptionFunc func(*taskConfig)
 
 func (f taskOptionFunc) applyTask(c *taskConfig) { f(c) }
 
-// taskConfig is what the options of one task say. Most tasks have none, and
+// taskConfig is what the options of one task set. Most tasks have none, and
 // share noTaskConfig.
 type taskConfig struct {
 	runner     *Runner
@@ -90,7 +90,7 @@ func WithAttempt(n int) TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.attempt = n })
 }
 
-// WithMaxAttempts says how often the task is tried at most. A failure or a timeout
+// WithMaxAttempts sets how often the task is tried at most. A failure or a timeout
 // of an earlier attempt ([WithAttempt]) has the result retry, and is logged at
 // WARN instead of ERROR; see [Permanent]. Less than one is left out.
 func WithMaxAttempts(m int) TaskOption {
@@ -112,7 +112,7 @@ func WithFunction(fn any) TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.function = &pc })
 }
 
-// WithEnqueuedAt says when the task was put into its queue. The time until it
+// WithEnqueuedAt sets when the task was put into its queue. The time until it
 // started is recorded as worker.task.queue.duration, in seconds; clocks that
 // disagree make it zero, never negative. A zero time is left out.
 func WithEnqueuedAt(t time.Time) TaskOption {
@@ -127,7 +127,7 @@ func WithSpanKind(k trace.SpanKind) TaskOption {
 
 // WithNewRoot gives the task a trace of its own, linked to the span in its
 // context. Its queries still count in the tasks around it. With [FromCarrier] or
-// [ContinueFrom] it does nothing: they say where the span belongs.
+// [ContinueFrom] it does nothing: they decide where the span belongs.
 func WithNewRoot() TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.newRoot = true })
 }
@@ -141,7 +141,7 @@ func WithDetached() TaskOption {
 }
 
 // WithAttributes adds attributes to the task's span, from its start on, so that
-// samplers see them; of all that options add, those beyond 16 come at its end. The
+// samplers see them. Attributes beyond the first 16 of all options come at its end. The
 // metrics do not have them; see [WithLabel].
 func WithAttributes(kv ...attribute.KeyValue) TaskOption {
 	kv = slices.Clone(kv)
@@ -176,7 +176,7 @@ func WithLabel(key, value string) TaskOption {
 // remaining fields are recorded. If the function or a method of a field panics,
 // the panic is reported, and the task goes on.
 //
-// What is recorded reaches exporters as it is: tag no field that holds a secret,
+// Values reach exporters as they are: tag no field that holds a secret,
 // or give its type a LogValue method that hides it.
 func WithInput(v any) TaskOption {
 	return taskOptionFunc(func(c *taskConfig) { c.inputs = append(c.inputs, v) })

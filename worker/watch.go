@@ -15,7 +15,7 @@ import (
 // the order in which they were added.
 //
 // The returned function ends that. It may be called more than once, and while f
-// is being called; runs that were ending then may still be told. A nil Runner
+// is being called; runs that were ending then may still be reported. A nil Runner
 // stands for the default one, and a nil f does nothing.
 func (r *Runner) Watch(f func(context.Context, Report)) (stop func()) {
 	if f == nil {
@@ -33,7 +33,7 @@ func (r *Runner) Watch(f func(context.Context, Report)) (stop func()) {
 	})
 }
 
-// watcher is a function that is told of runs.
+// watcher is a function to which runs are reported.
 type watcher struct {
 	tell func(context.Context, Report)
 }

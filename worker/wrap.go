@@ -13,7 +13,7 @@ import (
 //
 // If A is a struct, or a pointer to one, with fields tagged `trace:"key"`, these
 // are recorded as the task's input; see [WithInput]. An option
-// WithInput(func(A) []attribute.KeyValue) says instead what to record.
+// WithInput(func(A) []attribute.KeyValue) chooses instead what to record.
 //
 // The returned function is safe for concurrent use if fn is.
 func Wrap[A, T any](name string, fn func(context.Context, A) (T, error), opts ...TaskOption) func(context.Context, A) (T, error) {
@@ -61,7 +61,7 @@ func argumentOf[A any](c *taskConfig) func(A) []any {
 			return inputs
 		}
 	case t.Kind() == reflect.Interface:
-		// What a value of it holds is not known before there is one.
+		// The fields are not known before there is a value.
 		return func(arg A) []any {
 			if t := reflect.TypeOf(arg); t == nil || !tagged(t) {
 				return c.inputs

@@ -12,12 +12,12 @@ type budget struct {
 	limit    float64
 	atLeast  bool // the limit is a lower one
 	unit     string
-	// floor is what the floor by itself comes to, where that says how much of
-	// the limit is left to win. 0 for nothing to say.
+	// floor is what the floor by itself comes to, where that shows how much of
+	// the limit is left to win. 0 if it does not.
 	floor float64
 }
 
-// kept reports whether the budget was kept. What could not be measured was not.
+// kept reports whether the budget was kept. A budget that could not be measured was not.
 func (b budget) kept() bool {
 	if b.atLeast {
 		return b.measured >= b.limit

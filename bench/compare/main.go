@@ -27,12 +27,12 @@
 // little of it makes a ratio of two overheads worthless. A short turn, of a
 // fraction of the time that the scheduler lets a process run, is often spared.
 // So the subjects of a group take many short turns, in another order each
-// round, and each is told by a low quantile of its turns, the 5th percentile:
+// round, and each is measured by a low quantile of its turns, the 5th percentile:
 // what it takes undisturbed. The least time of all is not taken, because the
 // more turns there are the more it depends on a stroke of luck.
 //
-// The garbage collector runs before each turn and not during it. What garbage
-// costs is thus not in the times; it is in the columns beside them.
+// The garbage collector runs before each turn and not during it. Garbage
+// is thus not in the times; it is in the columns beside them.
 //
 // # Real databases
 //
@@ -157,7 +157,7 @@ func run(r *report, only *regexp.Regexp) (bool, error) {
 	return kept, nil
 }
 
-// load returns the load average where the system tells it.
+// load returns the load average where the system reports it.
 func load() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	fields := strings.Fields(string(b))

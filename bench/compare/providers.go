@@ -43,7 +43,7 @@ func noopProviders() providers {
 	return providers{tracenoop.NewTracerProvider(), metricnoop.NewMeterProvider()}
 }
 
-// What every statement is exported with.
+// The attributes and the text of every statement.
 const (
 	system  = "postgresql"
 	query   = "SELECT id, customer, total FROM orders WHERE customer = ? AND total > ?"

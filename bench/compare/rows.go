@@ -9,7 +9,7 @@ import (
 )
 
 // manyRows measures many rows where workers read them: in a task, and in a context that
-// can be cancelled. What a row costs is what is left of the overhead of many without that
+// can be cancelled. The cost of a row is the overhead of many without that
 // of a query of one row.
 func manyRows(r *report) error {
 	// Operations beyond the bounds of a trace would have no spans, and peers have no such bounds.

@@ -19,7 +19,7 @@ import (
 type wrapper struct {
 	name string
 	open func(driver.Connector, providers) (*sql.DB, error)
-	// less says that it exports less of transactions than the others: no points
+	// less reports whether it exports less of transactions than the others: no points
 	// of BEGIN and COMMIT.
 	less bool
 }
@@ -36,7 +36,7 @@ func openOurs(c driver.Connector, p providers, opts ...otdb.Option) *sql.DB {
 
 // peers are the other wrappers, each made to export what otdb does: for one
 // statement one span with the system, the text and the summary, and a record in
-// a histogram by system and summary. What a peer cannot do without is in
+// a histogram by system and summary. The exceptions are in
 // TestEquivalence. Where a peer has a cheap way and a dear one, it is the cheap
 // one: those that can only be given constant attributes get the summary as such,
 // and need not find it.

@@ -161,7 +161,7 @@ func parse(args []string, stdout, stderr io.Writer) (*command, int) {
 }
 
 // choose selects the analyzers as go vet does: those that were asked for, or all
-// but those that were not wanted.
+// except those that were not wanted.
 func (c *command) choose(only map[*analysis.Analyzer]string) {
 	asked := func(value string) []*analysis.Analyzer {
 		return slices.DeleteFunc(slices.Clone(analyzers), func(a *analysis.Analyzer) bool { return only[a] != value })
@@ -188,7 +188,7 @@ func moduleVersion() string {
 	return "(unknown)"
 }
 
-// run does what the command line says and returns the exit code.
+// run follows the command line and returns the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	c, code := parse(args, stdout, stderr)
 	if c == nil {

@@ -47,7 +47,7 @@ type reports struct {
 // analyze loads the packages and runs the analyzers on them.
 func (c *command) analyze() (*reports, error) {
 	cfg := &packages.Config{
-		// Of what the packages import the types are enough, which the build has.
+		// The types of imported packages are enough, and the build has them.
 		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports | packages.NeedTypes |
 			packages.NeedTypesSizes | packages.NeedSyntax | packages.NeedTypesInfo | packages.NeedModule,
 		Tests: c.tests,

@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if err := serve(ctx, f, stdout, stderr); err != nil {
-		// What a driver says may hold values, and parts of a DSN.
+		// A driver's text may hold values, and parts of a DSN.
 		text := strings.Join(strings.Fields(errs.Message(err)), " ")
 		fmt.Fprintf(stderr, "http: %s\n", text)
 		return exitFailure

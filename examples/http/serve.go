@@ -18,7 +18,7 @@ import (
 // flushTimeout bounds how long the program waits for a collector at its end.
 const flushTimeout = 5 * time.Second
 
-// serve runs the service until ctx is done. What has been set up is taken down
+// serve runs the service until ctx is done. Everything is then taken down
 // in reverse: the listener, the requests, the tasks, the database, and last the
 // telemetry, which has then seen all of it.
 func serve(ctx context.Context, f flags, stdout, stderr io.Writer) (err error) {
@@ -80,7 +80,7 @@ func serve(ctx context.Context, f flags, stdout, stderr io.Writer) (err error) {
 	logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "shutting down")
 	err = within(ctx, f.grace, server.Shutdown)
 	if err != nil {
-		// What is still open is cut off.
+		// Requests that are still open are cut off.
 		err = errors.Join(err, server.Close())
 	}
 	if end := <-served; !errors.Is(end, http.ErrServerClosed) {

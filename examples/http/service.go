@@ -13,7 +13,7 @@ import (
 // requestTimeout is how long a request may take.
 const requestTimeout = 5 * time.Second
 
-// service answers requests. Each of them is a task, but for those about the
+// service answers requests. Each of them is a task, except those about the
 // service itself.
 type service struct {
 	store *store

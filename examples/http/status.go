@@ -17,8 +17,8 @@ type badRequest string
 
 func (e badRequest) Error() string { return string(e) }
 
-// status returns the status code for what a task returned, and what to tell the
-// client. What went wrong within is in the logs and the traces, not in here.
+// status returns the status code for what a task returned, and the text for the
+// client. The cause is in the logs and the traces only.
 func status(err error) (code int, text string) {
 	var mistake badRequest
 	switch {
@@ -46,7 +46,7 @@ func status(err error) (code int, text string) {
 // answer is the body of a failed request.
 type answer struct {
 	Error string `json:"error"`
-	// Trace is what to tell whoever runs the service.
+	// Trace is for whoever runs the service.
 	Trace string `json:"trace_id,omitempty"`
 }
 

@@ -35,7 +35,7 @@ const (
 	selectOrder  = `SELECT product, quantity, confirmed FROM shop_orders WHERE id = $1`
 )
 
-// errNotFound says that there is no such product or order. That is an answer and
+// errNotFound means that there is no such product or order. That is an answer and
 // no failure, so tasks return it as worker.Skip has it.
 var errNotFound = errors.New("not found")
 
@@ -58,7 +58,7 @@ type order struct {
 type store struct{ db *sql.DB }
 
 // openStore opens the database at a DSN, or a new one in a temporary file, and
-// creates its tables. What it returns closes it.
+// creates its tables. The function that it returns closes it.
 func openStore(ctx context.Context, dsn string) (_ *store, closeStore func() error, err error) {
 	driverName, remove := "pgx", func() error { return nil }
 	if dsn == "" {

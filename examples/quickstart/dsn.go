@@ -19,7 +19,7 @@ type dsn struct {
 	name   string // for people
 }
 
-// parseDSN tells databases apart. An empty text is no database yet: see
+// parseDSN distinguishes databases. An empty text is no database yet: see
 // temporary.
 func parseDSN(text string) (dsn, error) {
 	switch scheme, _, ok := strings.Cut(text, "://"); {

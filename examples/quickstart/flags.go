@@ -70,8 +70,8 @@ func parseFlags(args []string) (flags, error) {
 	return f, err
 }
 
-// unknownFlag returns what can be told of a flag that set does not have. A
-// value may follow without a space between: no more is told than the name that
+// unknownFlag returns what is safe to print of a flag that set does not have. A
+// value may follow without a space between: no more is printed than the name that
 // it begins with, or as many letters as a name may have.
 func unknownFlag(set *flag.FlagSet, given string) string {
 	end, known, longest := 0, 0, 0

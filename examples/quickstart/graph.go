@@ -105,7 +105,7 @@ func decodeGraph(r io.Reader) (*graph, error) {
 	}
 }
 
-// firstLine returns the first line of what the go command says that is neither
+// firstLine returns the first line of the go command's output that is neither
 // empty nor a heading, nor about what it is doing.
 func firstLine(text string) string {
 	for line := range strings.Lines(text) {

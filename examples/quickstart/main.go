@@ -38,7 +38,7 @@ func main() {
 }
 
 // run is the program: it returns its exit code. Everything that the program
-// tells goes to stdout, but for one line on stderr when something went wrong,
+// prints goes to stdout, except one line on stderr when something went wrong,
 // and for progress where stderr is a terminal.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f, err := parseFlags(args)
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// failed says why the program ends.
+// failed is why the program ends.
 func failed(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "quickstart: %s\n", oneLine(problem.Explain(err)))
 	return exitFailure

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// progress tells a person how far long work has come. It is silent unless it
+// progress shows a person how far long work has come. It is silent unless it
 // writes to a terminal that can clear a line.
 type progress struct {
 	w    io.Writer // nil: silent
@@ -25,7 +25,7 @@ func newProgress(w io.Writer) *progress {
 	return &progress{}
 }
 
-// step says that done of total has been done; a total of 0 is unknown.
+// step shows that done of total has been done; a total of 0 is unknown.
 func (p *progress) step(what string, done, total int) {
 	if p.w == nil {
 		return

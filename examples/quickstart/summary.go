@@ -16,7 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// What package worker puts on the span of a task: attributes, and an event for
+// Package worker's telemetry on the span of a task: attributes, and an event for
 // each finding.
 const (
 	taskNameKey   = attribute.Key("worker.task.name")
@@ -107,7 +107,7 @@ func (s *summary) OnEnd(span sdktrace.ReadOnlySpan) {
 	s.tasks = append(s.tasks, line)
 }
 
-// findingText says what was found.
+// findingText describes a finding.
 func findingText(event sdktrace.Event) string {
 	found := attribute.NewSet(event.Attributes...)
 	kind, _ := found.Value(findingKindKey)

@@ -64,7 +64,7 @@ func runDemo(ctx context.Context, f flags, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	// All processes have ended by now, and exported what they had to tell.
+	// All processes have ended by now, and exported their telemetry.
 	tree := spans.of(killed.trace)
 	if len(tree) == 0 {
 		fmt.Fprintln(stdout, "No task was traced: see OTEL_SDK_DISABLED and OTEL_TRACES_SAMPLER.")
@@ -180,7 +180,7 @@ func (x *demo) kill(ctx context.Context) (placed, error) {
 
 	// River's leader looks for jobs like this one when it takes office, and every
 	// 30 seconds from then on. There is no need to wait for that here: once it is
-	// sure that the job has been given up, let the clients elect a leader anew.
+	// sure that the job has been given up, let the clients elect a leader again.
 	progress := x.progress()
 	if _, err := x.await(ctx, p.job, func(j *rivertype.JobRow) bool {
 		progress(j)
@@ -278,7 +278,7 @@ func (x *demo) startWorker(ctx context.Context, name string, d dsn) error {
 func (x *demo) ready() error {
 	for i, c := range x.workers {
 		if _, err := c.stdout.ReadString('\n'); err != nil {
-			_ = c.cmd.Wait() // its last line says more
+			_ = c.cmd.Wait() // its last line has more
 			x.workers = slices.Delete(x.workers, i, i+1)
 			return problem.New(c.name+" did not start: "+lastLine(c.stderr.String()), nil)
 		}

@@ -19,7 +19,7 @@ type dsn struct {
 	name   string // for people
 }
 
-// parseDSN tells databases apart.
+// parseDSN distinguishes databases.
 func parseDSN(text string) (dsn, error) {
 	scheme, _, isURL := strings.Cut(text, "://")
 	switch {

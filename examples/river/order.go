@@ -27,7 +27,7 @@ const (
 )`
 	insertOrder = `INSERT INTO riverdemo_orders (id, customer, cents) VALUES ($1, $2, $3)`
 	selectOrder = `SELECT cents FROM riverdemo_orders WHERE id = $1`
-	// A job may be done twice, if what did it is killed before it could say so.
+	// A job may be done twice, if its process is killed before it could report it.
 	insertInvoice = `INSERT INTO riverdemo_invoices (order_id, cents) VALUES ($1, $2) ON CONFLICT (order_id) DO NOTHING`
 )
 

@@ -24,7 +24,7 @@ import (
 	"github.com/taskspan/taskspan/worker/riverworker"
 )
 
-// collectorVariable tells the processes of the demo where it collects spans.
+// collectorVariable has the address where the demo collects its processes' spans.
 // Such a process also ends when its standard input does, which is when the demo
 // has been killed.
 const collectorVariable = "RIVER_DEMO_COLLECTOR"

@@ -38,7 +38,7 @@ type client interface {
 type queue struct {
 	client
 	migrate  func(context.Context) error // creates and updates River's tables
-	validate func(context.Context) error // says if they are not as they should be
+	validate func(context.Context) error // reports arguments that are not as they should be
 	resign   func(context.Context) error // makes the leader of the clients step down
 	close    func()
 }

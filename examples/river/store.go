@@ -19,7 +19,7 @@ type store struct {
 // row is the only one that a query returns.
 type row interface{ Scan(dest ...any) error }
 
-// openStore opens a database. What is not part of a task, such as waiting for jobs, is not
+// openStore opens a database. Statements outside of tasks, such as waiting for jobs, are not
 // traced.
 func openStore(ctx context.Context, d dsn) (*store, error) {
 	if d.driver == "pgx" {

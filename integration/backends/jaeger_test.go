@@ -129,7 +129,7 @@ func await(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// get asks the API. It reports false while there is nothing to be had.
+// get asks the API. It reports false while there is no answer yet.
 func (j *jaeger) get(t *testing.T, path string, query url.Values, data any) bool {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+j.api+path+"?"+query.Encode(), nil)

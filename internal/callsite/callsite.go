@@ -69,7 +69,7 @@ func written(frames []runtime.Frame) []runtime.Frame {
 	var out []runtime.Frame
 	generated := false
 	for i := len(frames) - 1; i >= 0; i-- {
-		// What generated code calls in its own package was generated with it.
+		// Functions that generated code calls in its own package were generated with it.
 		inner := generated && packageOf(frames[i].Function) == packageOf(frames[i+1].Function)
 		if generated = inner || isGenerated(&frames[i]); !generated {
 			out = append(out, frames[i])

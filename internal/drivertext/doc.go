@@ -1,4 +1,4 @@
-// Package drivertext remembers what drivers said, and finds it again in the texts of
+// Package drivertext remembers drivers' texts, and finds them again in the texts of
 // others.
 //
 // Many errors of drivers are plain texts that quote what the driver was given, and
@@ -10,6 +10,6 @@
 //
 // Texts are compared word by word. Case, white space, punctuation and escapes do not
 // count, so that a text is found in upper case, trimmed, with its lines joined, in
-// JSON, and after %q, however often. [Find] says how much of a text has to stand in
+// JSON, and after %q, however often. [Find] documents how much of a text has to stand in
 // another one.
 package drivertext

@@ -13,16 +13,16 @@ type Span struct {
 	Whole      bool // all of the words of Text
 }
 
-// Find returns where raw repeats what drivers said, in order and without overlap:
+// Find returns where raw repeats drivers' texts, in order and without overlap:
 // the whole of a text, five words in a row from anywhere in it, its last three, or
 // what follows a colon in it up to its end. It looks for the texts given and for
-// those that m knows. Of texts that only the process knows the first two count, and
+// those that m knows. For texts that only the process knows the first two count, and
 // the first only if they are of 16 bytes and two words. A word that was cut at either
 // end counts with the others. Where a text is known up to its 4,096th byte only, the
 // end or half of that takes the rest of raw.
 //
 // If several texts fit, the longest row of words counts, then the first of the texts
-// given, then the one that was said last. It takes time in proportion to the length of
+// given, then the latest one. It takes time in proportion to the length of
 // raw and of the texts given, and not to what m knows.
 func Find(raw string, texts []*Text, m *Memory) []Span {
 	f := finders.Get().(*finder)

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Bounds of one memory. The texts that were said last are known, fewer of them to the
+// Bounds of one memory. The latest texts are known, fewer of them to the
 // process: all tasks look through those.
 const (
 	maxTexts   = 1024
@@ -14,14 +14,14 @@ const (
 	maxProcess = 256
 )
 
-// Memory holds what drivers said to one task. The zero value is ready for use, and
+// Memory holds the texts of drivers to one task. The zero value is ready for use, and
 // so is a nil *Memory, which stands for the memory of the process. All methods but
 // Init may be called concurrently.
 type Memory struct {
 	parent *Memory
 
 	mu    sync.Mutex
-	texts list.List // of *said, the one said last at the back
+	texts list.List // of *said, the latest at the back
 	byRaw map[string]*list.Element
 	byErr map[error]int // how many of texts are of an error that is a pointer
 	bytes int
@@ -34,12 +34,12 @@ type said struct {
 	text    *Text
 	err     error // nil if it is no pointer
 	indexed bool
-	fresh   bool // said since the index was brought up to date
+	fresh   bool // newer than the index
 }
 
 var process = Memory{index: index{loose: true}}
 
-// Init makes m the memory of a task within that of parent. What m remembers, the
+// Init makes m the memory of a task within that of parent. The texts that m remembers, the
 // memories around it remember too, and m knows what they know.
 func (m *Memory) Init(parent *Memory) { m.parent = parent }
 
@@ -142,7 +142,7 @@ func (m *Memory) use(f func(*index)) {
 	for e != nil && e.Value.(*said).fresh && e.Prev() != nil && e.Prev().Value.(*said).fresh {
 		e = e.Prev()
 	}
-	for ; e != nil; e = e.Next() { // those that were said last at last
+	for ; e != nil; e = e.Next() { // the latest at last
 		if s := e.Value.(*said); s.fresh {
 			m.index.add(s.text)
 			s.indexed, s.fresh = true, false

@@ -10,7 +10,7 @@ import (
 // maxText is how many bytes of a text are kept.
 const maxText = 4 << 10
 
-// Text is what a driver said, or a part of it.
+// Text is a driver's text, or a part of it.
 type Text struct {
 	Safe string // what stands in its place
 
@@ -59,8 +59,8 @@ const (
 )
 
 // anchors calls f for each row of words by which t is recognised, with its hash and
-// with the first of the words. With loose only those count that are telling enough for
-// what somebody else's driver said.
+// with the first of the words. With loose only those count that are long enough for
+// the text of somebody else's driver.
 func (t *Text) anchors(loose bool, f func(hash uint64, at int)) {
 	m := len(t.words)
 	for i := 0; i+maxAnchor <= m; i++ {
@@ -112,10 +112,10 @@ func (t *Text) between(i int) string {
 	return t.raw[from:to]
 }
 
-// index finds texts by their anchors. Of two texts that share one, the one that was
-// added last is found.
+// index finds texts by their anchors. If two texts share one, it finds the one that was
+// added last.
 type index struct {
-	loose bool // for what somebody else's driver said
+	loose bool // for the text of somebody else's driver
 	hits  map[uint64]hit
 	whole map[uint64]*Text // by the hash of all of their words
 }

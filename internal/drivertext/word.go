@@ -78,9 +78,9 @@ func letters(s string) string {
 	return string(b)
 }
 
-// next returns the first character of s. Of an entity of HTML, or an escape of %q or
-// JSON, which may have been escaped again, it is the one that it stands for. A color of a
-// terminal is one that belongs to no word.
+// next returns the first character of s. An entity of HTML, or an escape of %q or
+// JSON, which may have been escaped again, is the character that it stands for. A color
+// of a terminal is a character that belongs to no word.
 func next(s string) (r rune, size int) {
 	r, size = unescape(s)
 	switch r {

@@ -6,13 +6,13 @@ import (
 	"fmt"
 )
 
-// conn has every interface of a connection. What database/sql gets is one of
+// conn has every interface of a connection. database/sql gets one of
 // the generated types around it.
 type conn struct {
 	db     *DB
 	number int
 
-	// What plain mode hands out again and again.
+	// Plain mode hands these out again and again.
 	plainStmt driver.Stmt
 	plainRows driver.Rows
 	plain     *rows

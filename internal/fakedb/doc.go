@@ -1,5 +1,5 @@
 // Package fakedb is a database driver for tests and benchmarks. It does what a
-// script says, and takes any combination of the optional interfaces of
+// script demands, and takes any combination of the optional interfaces of
 // database/sql/driver.
 //
 //	fake := &fakedb.DB{Shape: fakedb.ExecerContext | fakedb.Pinger}
@@ -11,7 +11,7 @@
 // With DB.Plain the driver does nothing, keeps no log and allocates nothing
 // once it is connected, which is what benchmarks want.
 //
-// What a type implements is decided when it is compiled. The types for the
+// The methods of a type are decided when it is compiled, so the types for the
 // combinations are generated.
 package fakedb
 

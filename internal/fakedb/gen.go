@@ -1,7 +1,7 @@
 //go:build ignore
 
 // Gen writes shapes.go: a constructor for each shape of connections, statements
-// and rows. Of connections, the forms of a call are combined with what ends a
+// and rows. For connections, the forms of a call are combined with what ends a
 // session, since the wrapper has a type for each combination. The other interfaces
 // are all there or none, and each is there and missing by itself. Rows are likewise.
 package main

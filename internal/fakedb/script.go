@@ -85,7 +85,7 @@ type ResultSet struct {
 // DB is a fake database. The exported fields must be set before it is used.
 // It may be used concurrently.
 type DB struct {
-	// Shape says which optional interfaces its objects have.
+	// Shape is the set of optional interfaces of its objects.
 	Shape Shape
 	// Plain makes every call return at once, without a log.
 	Plain bool
@@ -114,7 +114,7 @@ type faultKey struct {
 	nth    int
 }
 
-// Call is a call that the driver saw. Two calls are equal if == says so.
+// Call is a call that the driver saw. Two calls are equal by ==.
 type Call struct {
 	Method Method
 	// Object is the number of the connection, statement or rows, from 1 in
@@ -124,7 +124,7 @@ type Call struct {
 	Of     int
 	Detail string // the arguments
 	Ctx    string // the state and the value of its context, if it has one
-	// Outcome is how the call was told to end, "" if it did its work.
+	// Outcome is how the script had the call end, "" if it did its work.
 	Outcome string
 }
 
@@ -278,7 +278,7 @@ func (db *DB) converter(column int) driver.ValueConverter {
 	}
 }
 
-// describe formats arguments with their types, so that the log tells int64(1)
+// describe formats arguments with their types, so that the log distinguishes int64(1)
 // from "1".
 func describe(args []driver.NamedValue) string {
 	var b strings.Builder

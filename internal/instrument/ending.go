@@ -24,9 +24,9 @@ const (
 )
 
 // Unwinding returns how the call ended that runs the deferred function from which it
-// is called. That function may have recovered the panic. Only the stack can tell:
-// recover returns nil for runtime.Goexit, but for panic(nil) with GODEBUG=panicnil=1
-// as well, and whoever passes a panic on must not recover it.
+// is called. That function may have recovered the panic. Only the stack shows it:
+// recover returns nil for runtime.Goexit and for panic(nil) with GODEBUG=panicnil=1,
+// and whoever passes a panic on must not recover it.
 func Unwinding() Ending {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])

@@ -12,9 +12,9 @@ import (
 	traceembedded "go.opentelemetry.io/otel/trace/embedded"
 )
 
-// OpenTelemetry's stand-in for a global provider forwards once: to the first provider that is set. What is made
-// here from the global provider compares that with the one it was made from at each use, and
-// is made again when they differ.
+// OpenTelemetry's stand-in for a global provider forwards once: to the first provider that is set. Tracers
+// and instruments that are made here from the global provider compare it at each use with the one they
+// were made from, and are made again when they differ.
 
 // IsGlobal reports whether an option's provider means the global one: none does, and so does the stand-in.
 func IsGlobal(p any) bool {

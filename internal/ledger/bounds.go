@@ -37,14 +37,14 @@ const maxKinds = 4096
 type extras struct {
 	said atomic.Pointer[drivertext.Memory] // nil until somebody asks for it
 
-	// What the outermost task of a trace counts.
+	// Counted by the outermost task of a trace.
 	total   count // of all kinds
 	counts  [inlineKinds]count
 	further sync.Map     // *Kind → *count, of the kinds that found no place in counts
 	kinds   atomic.Int64 // of these
 	minute  minute
 
-	// What the task has folded; under the ledger's mutex.
+	// The task's folded operations, under the ledger's mutex.
 	folds map[*Kind]*Fold
 	last  *Fold // the one that was added to last: loops repeat it
 }

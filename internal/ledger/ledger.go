@@ -59,7 +59,7 @@ type Entry struct {
 	// Batch has the texts of the statements of a batch, of which Text is the whole. The
 	// time is the batch's alone.
 	Batch []*Text
-	// Failed says whether the operation ended in an error.
+	// Failed reports whether the operation ended in an error.
 	Failed bool
 	// Rows is the number of rows the consumer read.
 	Rows int64
@@ -78,7 +78,7 @@ type Entry struct {
 	folder   *Ledger // whose that is
 }
 
-// Config says whose ledger it is and what it looks for.
+// Config has the owner of a ledger, and what it looks for.
 type Config struct {
 	// Task is the name of the task.
 	Task string
@@ -88,7 +88,7 @@ type Config struct {
 	Limits *Limits
 }
 
-// Limits say what a task may do to its databases before that is a finding, and
+// Limits are what a task may do to its databases before that is a finding, and
 // how many spans its operations may have. Zero turns a limit off. They must not
 // change while a ledger has them.
 type Limits struct {
@@ -122,7 +122,7 @@ type Ledger struct {
 	totals   Totals
 	books    *books // nil until a statement ends
 
-	// What is open in a tree of tasks is listed in the outermost one that is
+	// Open rows and transactions of a tree of tasks are listed in the outermost one that is
 	// running: rows may pass from a task to the one around it.
 	first, newest *Place
 }
@@ -144,10 +144,10 @@ func (l *Ledger) Init(parent *Ledger, c Config) {
 	l.parent, l.config = parent, c
 }
 
-// BeginTrace says that the task begins a trace. It must be called before the ledger is used.
+// BeginTrace marks the task as the first of a trace. It must be called before the ledger is used.
 func (l *Ledger) BeginTrace() { l.newTrace = true }
 
-// Said returns what drivers have said to the task, and nil for a nil ledger. Unlike
+// Said returns the texts of drivers to the task, and nil for a nil ledger. Unlike
 // the rest of the ledger it is never final.
 func (l *Ledger) Said() *drivertext.Memory {
 	if l == nil {
@@ -231,7 +231,7 @@ func (e *Entry) done() (folded bool) {
 }
 
 // record reports whether e was held against l's threshold for slow statements.
-// Whether it was slow is for the innermost running task alone to say.
+// Only the innermost running task decides whether it was slow.
 func (l *Ledger) record(e *Entry, judged bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -368,7 +368,7 @@ func (c *boundContext) Value(key any) any {
 // String keeps fmt from reading the ledger's fields while others write them.
 func (c *boundContext) String() string { return "context of task " + c.config.Task }
 
-// used says that there is a context that carries a ledger, or was.
+// used reports whether there has ever been a context that carries a ledger.
 var used atomic.Bool
 
 func use() {

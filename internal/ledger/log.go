@@ -101,7 +101,7 @@ func newLog() *log { return &log{rest: -1, texts: make(map[uint64]*logged)} }
 // logStart anchors the readings of the clock.
 var logStart = time.Now()
 
-// add adds a statement that has just ended. own says that no task within the
+// add adds a statement that has just ended. own reports that no task within the
 // ledger's counted it, and st is the account of its text, if there is one.
 func (g *log) add(e *Entry, st *statement, own bool) {
 	g.last = time.Since(logStart)

@@ -38,7 +38,7 @@ const (
 	holds
 )
 
-// Leaker is a result set or a transaction that can be told that its task is over.
+// Leaker is a result set or a transaction that is notified when its task is over.
 type Leaker interface {
 	// EndLeaked reports whether it is a leak: it is still open, and nobody is
 	// closing it. A result set that is one ends its span, and returns how many
@@ -71,7 +71,7 @@ func (l *Ledger) Begin(p *Place, tx *Transaction, text *Text, since time.Time) {
 		tx = nil
 	}
 	p.since, p.tx, p.transaction = since, tx, false
-	if p.holds.Load() != holdsNothing { // there was nobody to be told that it is not any more
+	if p.holds.Load() != holdsNothing { // nobody has to be notified that it has ended
 		p.holds.Store(holdsNothing)
 	}
 	if tx != nil {
@@ -107,14 +107,14 @@ func (l *Ledger) begin(p *Place, text *Text) {
 	}
 }
 
-// Hold says that the operation has returned a result set that is open: from now
+// Hold records that the operation has returned a result set that is open: from now
 // on it is a leak if nobody ends it.
 func (p *Place) Hold(leaker Leaker) {
 	p.leaker = leaker
 	p.holds.Store(holds)
 }
 
-// MayHold says that the operation may return a result set, and that nobody will know when:
+// MayHold records that the operation may return a result set, and that nobody will know when:
 // it is a leak if nobody ends it, and is in progress until then.
 func (p *Place) MayHold(leaker Leaker) {
 	p.leaker = leaker

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Pool is a pool of connections that tells how long all of its callers have waited
+// Pool is a pool of connections that reports how long all of its callers have waited
 // together. Each of them claims its share: what has been added since the last claim.
 // So nothing is counted twice, and nothing is lost; who gets which share may be
 // inexact while several wait.
@@ -18,7 +18,7 @@ type Pool struct {
 	claimed atomic.Int64
 }
 
-// NewPool returns a pool. What its callers have waited until now is nobody's.
+// NewPool returns a pool. Waits before that belong to no task.
 func NewPool(name string, waited func() time.Duration) *Pool {
 	p := &Pool{Name: name, waited: waited}
 	p.claimed.Store(int64(waited()))

@@ -101,7 +101,7 @@ type IdleTransaction struct {
 	Site    Site // where the longest of them was ended
 }
 
-// maxIdle is how many kinds of idle transactions a ledger tells apart.
+// maxIdle is how many kinds of idle transactions a ledger distinguishes.
 const maxIdle = 64
 
 // recordIdle reports whether l is the one to judge the idle time of a

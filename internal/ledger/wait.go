@@ -25,7 +25,7 @@ type wait struct {
 	taken time.Duration // of Total: reported by tasks within this one
 }
 
-// maxPools is how many pools a ledger tells apart.
+// maxPools is how many pools a ledger distinguishes.
 const maxPools = 16
 
 // Waited adds a wait for a connection of a pool to l and to every ledger above it

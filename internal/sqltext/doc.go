@@ -16,7 +16,7 @@
 // not collapsed.
 //
 // A literal must not survive by any reading of the text. The reading depends on
-// the dialect and on settings of the session that nobody tells us, so the scanner
+// the dialect and on settings of the session that are not known here, so the scanner
 // drops rather than keeps:
 //
 //   - An odd number of backslashes before the quote that would end a string: in
@@ -61,7 +61,7 @@
 // operations and their targets in the order of the text and as they are written,
 // separated by spaces, statements by "; ". It is made of words that are also in
 // Text, and has at most [MaxSummary] characters: an entry that does not fit is
-// left out together with all that follow. It says, for example:
+// left out together with all that follow. For example:
 //
 //	INSERT INTO a SELECT * FROM b, c                 INSERT a SELECT b c
 //	WITH x AS (SELECT 1 FROM a) DELETE FROM b        WITH SELECT a DELETE b

@@ -217,7 +217,7 @@ func (s *scanner) prefixed(from, end int, c byte) bool {
 	}
 	if s.dialect == Oracle && (classes[word[0]] != letter || strings.IndexByte(word, '@') >= 0 || s.glued(from)) {
 		// The end of name@link may be a prefix, and so may what follows a # that
-		// begins no name. What is a prefix here may be the end of a name.
+		// begins no name. A prefix here may be the end of a name.
 		s.dropRest(from)
 		return true
 	}

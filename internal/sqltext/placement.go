@@ -102,7 +102,7 @@ func beginsOperation(text string) bool {
 // statement, or a byte order mark.
 func blank(r rune) bool { return r == ';' || r == '\ufeff' || unicode.IsSpace(r) }
 
-// comments is what the block comments of a text hold. What only looks like a comment, in
+// comments is what the block comments of a text hold. Text that only looks like a comment, in
 // a literal, counts as one.
 type comments struct {
 	first  bool // the text begins with one

@@ -48,10 +48,10 @@ type scanner struct {
 	newline     bool // white space with a line's end precedes the token
 
 	written   bool // the text is recorded as written, where it may be
-	announced bool // a word in the statement tells of a secret
+	announced bool // a word in the statement announces a secret
 	rows      rows
 
-	// What the operations tell.
+	// Known by the operations.
 	operations    int     // how many were begun
 	targets       int     // how many targets were named
 	first         keyword // the first operation

@@ -100,7 +100,7 @@ func (s *scanner) hide(from, to int) bool {
 	return true
 }
 
-// isSwitch reports whether a word in place of a value tells nothing.
+// isSwitch reports whether a word in place of a value is no secret.
 func isSwitch(word string) bool {
 	switch keywordOf(word) {
 	case kwConstant, kwDefault, kwOn:

@@ -33,25 +33,25 @@ type Result struct {
 	// negative if the text must have none.
 	CommentAt int
 
-	// Definition says that the first operation defines something: CREATE, ALTER,
+	// Definition reports that the first operation defines something: CREATE, ALTER,
 	// DROP, GRANT and their like, and not TRUNCATE.
 	Definition bool
 
-	// Several says that the text is known to hold several statements, or may do so
-	// as Script says.
+	// Several reports that the text is known to hold several statements, or may do so
+	// as with Script.
 	Several bool
 
-	// Batch says that one statement writes or moves many rows by itself: an INSERT
+	// Batch reports that one statement writes or moves many rows by itself: an INSERT
 	// with several rows of VALUES, COPY, BULK INSERT, LOAD.
 	Batch bool
 
-	// Placeholder says that the text holds at least one bind placeholder of its
+	// Placeholder reports that the text holds at least one bind placeholder of its
 	// dialect outside literals, comments and quoted names. It speaks of the part
 	// that was scanned with certainty: a placeholder after [MaxScan] bytes, or
 	// after a place at which the rest of the text was dropped, is not seen.
 	Placeholder bool
 
-	// Script says that the text may be more than one statement: something other
+	// Script reports that the text may be more than one statement: something other
 	// than comments and white space follows a semicolon, or may do so where the
 	// rest of the text was dropped or not scanned.
 	Script bool

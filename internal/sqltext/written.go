@@ -13,7 +13,7 @@ import (
 //   - a question mark stands for a literal that is no static text by its look: a quoted
 //     one with more than 20 characters without a space, or one that looks like an
 //     identifier, a number of many digits, an address, hexadecimal or base64;
-//   - and for one whose place tells that it may be secret: KEY '…', every quoted literal
+//   - and for one that may be secret by its place: KEY '…', every quoted literal
 //     behind a word with PASSWORD, SECRET, TOKEN, CONNECTION or the like in its statement,
 //     and the arguments of procedures and of functions that encrypt, hash or connect;
 //   - of the rows of an INSERT the first is kept, and those that hold nothing but

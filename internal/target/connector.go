@@ -9,7 +9,7 @@ import (
 // FromConnector returns the target of a connector. Its system comes from
 // its own type or that of its driver. Address and namespace are known for the
 // connectors of github.com/jackc/pgx and github.com/go-sql-driver/mysql, whose
-// configurations say beyond doubt what is the host and what the database; of
+// configurations show beyond doubt what is the host and what the database; of
 // any other connector only the system is. It never panics, whatever c is.
 //
 // Connectors of lib/pq and go-mssqldb are left out on purpose: they keep what

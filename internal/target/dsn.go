@@ -55,7 +55,7 @@ func parse(system, dsn string) (parts, bool) {
 // parseSQLite reads a path or a file: URI. Only the base name of the file
 // is taken, and only from what is before the parameters, among which drivers
 // have users, passwords and keys. A database in memory or in a temporary file
-// has no name: that of a shared one in memory says nothing outside of the
+// has no name: that of a shared one in memory means nothing outside of the
 // process.
 func parseSQLite(dsn string) (f parts, ok bool) {
 	path, query, _ := strings.Cut(dsn, "?")

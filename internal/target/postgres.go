@@ -25,8 +25,8 @@ func isPostgresList(system, dsn string) bool {
 }
 
 // parsePostgres reads both forms of libpq: a URL, and a list of key=value.
-// What a driver takes from the environment, a service file or the user's name
-// where the DSN does not say is not looked at.
+// A value that the driver takes from the environment, a service file or the user's name
+// where the DSN has none is not looked at.
 func parsePostgres(dsn string) (parts, bool) {
 	if _, _, ok := cutScheme(dsn); ok {
 		return parsePostgresURL(dsn)
@@ -94,7 +94,7 @@ func partsOfPostgres(host, hostaddr, port, database string) (f parts, ok bool) {
 		return f, false
 	}
 	if len(names) == 0 {
-		// The server is unknown, but a port that is none tells of a mistake.
+		// The server is unknown, but a port that is none is a mistake.
 		names = []string{""}
 	}
 	for i, name := range names {

@@ -68,7 +68,7 @@ func partsOfSQLServer(server, port, database string) (f parts, ok bool) {
 		port = own
 	}
 	if admin {
-		port = "1434" // whatever else is said
+		port = "1434" // whatever else is there
 	}
 	host, instance, _ := strings.Cut(server, `\`)
 	if host == "." || strings.EqualFold(host, "(local)") {

@@ -158,8 +158,8 @@ func systemOfPackage(path string) string {
 }
 
 // systemOfName returns the system of a driver's name, or the empty
-// string. Of a name with several words, as wrapping drivers make them
-// ("sqlite3_hooks", "mysql-otdb"), the words decide if they agree.
+// string. Wrapping drivers make names of several words ("sqlite3_hooks",
+// "mysql-otdb"): the words decide if they agree.
 func systemOfName(name string) string {
 	name = strings.ToLower(name)
 	if system, ok := driverNames[name]; ok {

@@ -12,7 +12,7 @@
 // Spans, metrics, the account of the worker task and its findings are those of package
 // otdb, with its options. A batch is one span, BATCH with what its statements have in
 // common, with db.operation.batch.size; its statements are in the account. A CopyFrom is a
-// statement. Begin, Commit and Rollback are BEGIN, COMMIT and ROLLBACK. What pgx prepares
+// statement. Begin, Commit and Rollback are BEGIN, COMMIT and ROLLBACK. A statement that pgx prepares
 // for a query is a part of that.
 //
 // # What pgx does not show

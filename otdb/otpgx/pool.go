@@ -13,7 +13,7 @@ import (
 )
 
 // shortestWait is the shortest acquire that is taken for a wait. A connection that is idle
-// is there at once, and pgxpool does not say which one is not.
+// is there at once, and pgxpool does not report which one is not.
 const shortestWait = 100 * time.Microsecond
 
 // acquire is an acquire that has begun. A connection may be made for it, in a goroutine of
@@ -87,7 +87,7 @@ func (t *Tracer) TraceRelease(_ *pgxpool.Pool, data pgxpool.TraceReleaseData) {
 }
 
 // ObservePool registers the metrics of a pool, by the names that those of databases of
-// package otdb have. Server and database are those of the pool, unless options say
+// package otdb have. Server and database are those of the pool, unless options set
 // otherwise. The returned function unregisters the metrics; it is never nil and may be
 // called more than once. If err is not nil, nothing is registered.
 //

@@ -158,7 +158,7 @@ func operationOf(query string) otdb.Operation {
 }
 
 // returnedRows returns how many rows a statement has returned, -1 if it does not return any.
-// A tag counts the rows that were changed as well; they were returned if the text says so.
+// A tag counts the rows that were changed as well; they were returned if the text shows it.
 func returnedRows(query string, tag pgconn.CommandTag) int64 {
 	switch {
 	case tag.Select(), strings.HasPrefix(tag.String(), "FETCH"):

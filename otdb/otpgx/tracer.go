@@ -30,7 +30,7 @@ var (
 )
 
 // NewTracer returns a tracer for pgx.ConnConfig.Tracer. Server and database are those of
-// each connection, unless options say otherwise. The error has the mistakes in the options.
+// each connection, unless options set them. The error has the mistakes in the options.
 //
 // [otdb.WithCommenter] has no effect: a tracer cannot change what is sent.
 func NewTracer(opts ...otdb.Option) (*Tracer, error) {
@@ -104,7 +104,7 @@ func (t *Tracer) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.Tra
 	t.follow(ctx, conn, c.session, data.CommandTag)
 }
 
-// TracePrepareStart implements pgx.PrepareTracer. What pgx prepares for a query or a COPY
+// TracePrepareStart implements pgx.PrepareTracer. A statement that pgx prepares for a query or a COPY
 // is a part of that.
 func (t *Tracer) TracePrepareStart(ctx context.Context, conn *pgx.Conn, data pgx.TracePrepareStartData) context.Context {
 	s := t.session(conn)

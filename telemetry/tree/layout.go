@@ -265,7 +265,7 @@ func (l *layout) write(buf *bytes.Buffer, line *line, nameWidth int) {
 	buf.WriteByte('\n')
 }
 
-// notes writes the notes of a line, for which there are so many characters left. What does not fit continues
+// notes writes the notes of a line, for which there are so many characters left. The rest continues
 // below the line, within its branches.
 func (l *layout) notes(buf *bytes.Buffer, line *line, left int) {
 	below, first := clip(line.below, l.columns/2), true

@@ -41,7 +41,7 @@ func (t terminal) columns() int {
 	return defaultColumns
 }
 
-// environmentColumns returns what COLUMNS says, 0 if that is no number.
+// environmentColumns returns the number in COLUMNS, 0 if that is none.
 func environmentColumns() int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil {
 		return max(n, minColumns)

@@ -62,7 +62,7 @@ func WithRepeats(n int) Option {
 //	└─ COMMIT                 22.0 ms ▕                       ▎▏
 //
 // Children are sorted by their start, then by name. Where spans are nested so deeply that the branches
-// would take the room of the names, the branches begin anew, after ⋯ and the depth so far. Spans that are
+// would take the room of the names, the branches begin again, after ⋯ and the depth so far. Spans that are
 // still running when their trace is printed are shown as such, and printed on their own when they have
 // ended. Failed spans show error.type and the status description; control characters in any text are shown
 // escaped.
@@ -73,7 +73,7 @@ func WithRepeats(n int) Option {
 // Notes of failed spans are red if the writer is a terminal, NO_COLOR is not set and TERM is not dumb.
 //
 // The buffer is bounded. At most 128 traces are kept at a time: the oldest is given up for a new one, and
-// a line says so. Of one trace at most 4096 spans are kept, and the number of the others is printed;
+// a line reports it. At most 4096 spans of a trace are kept, and the number of the others is printed;
 // finished spans without children that repeat (see [WithRepeats]) are only counted, and take no room.
 //
 // Spans are written as they end, by the goroutine that ends them, each trace in one Write. The writer

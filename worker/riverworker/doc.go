@@ -46,9 +46,9 @@
 //	  on its last attempt           failure       the same error
 //	returns river.JobSnooze         skip          the same error
 //	returns river.JobCancel         cancellation  the same error
-//	is cancelled by JobCancel(ctx)  cancellation  the same error, if it says that its context is done
+//	is cancelled by JobCancel(ctx)  cancellation  the same error, if it reports that its context is done
 //	  and fails with another error  failure       the same error: River cancels the job
-//	is stopped with its client      cancellation  the same error, if it says that its context is done
+//	is stopped with its client      cancellation  the same error, if it reports that its context is done
 //	exceeds its timeout             retry         the same error, likewise
 //	  on its last attempt           timeout       the same error, likewise
 //	panics                          panic         the same panic
@@ -67,7 +67,7 @@
 // Workers that are added with [AddWorker] instead of [river.AddWorker] have the
 // name of their method Work as the code.function.name of their jobs' spans.
 //
-// Package worker says what the results mean for span, log and metrics. To River
+// Package worker documents what the results mean for span, log and metrics. To River
 // alone, a Goexit would leave the job running until it is rescued, and the
 // client unable to stop: the plugin runs each job on a goroutine of its own. The
 // trace that River keeps of a panic therefore ends in this package; the span and
@@ -106,7 +106,7 @@
 //
 // River polls. Give it a pool that is not traced, or one that was opened with
 // otdb.WithRequireParent, which traces only the statements within a task or
-// another span: those of inserts, for example. What jobs themselves ask a
-// database for is traced if they use a pool opened by package otdb, and pass on
+// another span: those of inserts, for example. The statements of jobs themselves
+// are traced if they use a pool opened by package otdb, and pass on
 // their context.
 package riverworker

@@ -20,7 +20,7 @@ import (
 // operationInsert is River's word for putting jobs into a queue.
 const operationInsert = "insert"
 
-// keyJobKind says what kind of job is inserted, if they are all of one.
+// keyJobKind is the kind of job that is inserted, if they are all of one.
 const keyJobKind = attribute.Key("river.job.kind")
 
 // InsertMany implements [rivertype.JobInsertMiddleware]: one span for the jobs

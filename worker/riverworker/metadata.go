@@ -26,7 +26,7 @@ func parseMetadata(text []byte) metadata {
 	return m
 }
 
-// Get implements [propagation.TextMapCarrier]. What is not a string is not of a
+// Get implements [propagation.TextMapCarrier]. A value that is no string is not of a
 // propagator's making.
 func (m metadata) Get(key string) string {
 	var s string

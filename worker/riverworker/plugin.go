@@ -30,7 +30,7 @@ var (
 	_ rivertype.HookWorkEnd         = (*Plugin)(nil)
 )
 
-// messagingSystem says who delivers the messages that jobs are.
+// messagingSystem delivers the messages that jobs are.
 var messagingSystem = semconv.MessagingSystemKey.String("river")
 
 // New returns a plugin for river.Config.Plugins. Put it first: what other

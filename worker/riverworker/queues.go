@@ -47,8 +47,8 @@ const (
 //     could have been worked by now, by the database's clock; zero if there is none.
 //
 // Both have messaging.system. A queue is measured from when it first has a job on,
-// and then also while it has none. Of more than 256 queues, the others are counted
-// together, without a name.
+// and then also while it has none. At most 256 queues have a name: the others are
+// counted together, without one.
 //
 // Each process that observes a database reports the whole of it. Observe it in one
 // process, or aggregate by max instead of sum.
@@ -59,7 +59,7 @@ const (
 // returned by then, it is cancelled; if it fails, that is reported to otel.Handle.
 // The gauges are absent until it succeeds, and there is never more than one.
 //
-// Of the options, [WithMeterProvider] applies. The returned function ends it; it is
+// The option [WithMeterProvider] applies, the others do not. The returned function ends it; it is
 // never nil and may be called more than once. If err is not nil, nothing is
 // measured.
 func ObserveQueues[TTx any](client *river.Client[TTx], opts ...Option) (stop func(), err error) {

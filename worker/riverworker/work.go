@@ -64,7 +64,7 @@ func (p *Plugin) options(job *rivertype.JobRow) []worker.TaskOption {
 	return append(opts, p.moreOptions(job)...)
 }
 
-// carrier says where the task of a job comes from.
+// carrier has the origin of a job's task.
 func (p *Plugin) carrier(m metadata) worker.TaskOption {
 	if p.config.asParent {
 		return worker.ContinueFrom(m)
@@ -220,8 +220,8 @@ func (x *execution) meaning(err error) (failed bool, meant error) {
 	case !remotely && errors.As(err, &snooze):
 		return false, worker.Skip(err)
 	case errors.As(err, &cancelled):
-		// The job says itself that it is not to be done: to the task, that is
-		// what a context that is cancelled says.
+		// The job itself asks not to be done: for the task, that is
+		// the same as a cancelled context.
 		x.cancel(err)
 		return false, context.Canceled
 	case errors.Is(x.job.Err(), context.Canceled) && (errors.Is(err, context.Canceled) || errors.Is(err, cause)):

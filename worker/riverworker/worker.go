@@ -65,7 +65,7 @@ func note[T river.JobArgs](w river.Worker[T]) {
 	}
 }
 
-// isRivers reports whether a type is one of River's own, whose name says nothing.
+// isRivers reports whether a type is one of River's own, whose name means nothing.
 func isRivers(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

@@ -18,7 +18,7 @@
 // run of a name.
 //
 // An assertion that does not hold fails the test with t.Errorf, and the test goes
-// on. The message says what was expected, lists the statements that are too many, or
+// on. The message has what was expected, lists the statements that are too many, or
 // what was leaked, with the lines of code, and ends with the report of the run. The
 // page docs/testing.md shows each of them.
 //

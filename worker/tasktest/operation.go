@@ -29,7 +29,7 @@ type operation struct {
 // call is the start of an operation.
 type call struct {
 	task *ledger.Ledger // the innermost task that ran around it; nil if there was none
-	// prepares says that it was called before any task: the test prepares its data.
+	// prepares reports that it was called before any task: the test prepares its data.
 	prepares bool
 	site     []uintptr
 }

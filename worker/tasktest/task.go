@@ -82,8 +82,8 @@ func (t *Task) NoRepeats() *Task {
 	return t.none("statements were repeated", worker.FindingRepeatedStatement)
 }
 
-// NoLeaks asserts that the task left neither rows nor transactions open. What a
-// task within another leaves open is the outermost one's leak.
+// NoLeaks asserts that the task left neither rows nor transactions open. Rows and transactions that a
+// task within another leaves open are the outermost one's leak.
 func (t *Task) NoLeaks() *Task {
 	t.h.tb.Helper()
 	return t.none("connections were leaked", worker.FindingRowsLeaked, worker.FindingTransactionLeaked)
@@ -120,7 +120,7 @@ func (t *Task) fail(format string, args ...any) {
 
 // NoStatementsOutside asserts that every statement since the first task began ran
 // within a task: one that was called with another context than its task's, or after
-// its task had ended, did not. What ran before the first task prepared the test.
+// its task had ended, did not. Statements before the first task prepared the test.
 //
 // It sees the databases that [Harness.Open] has opened.
 func (h *Harness) NoStatementsOutside() {

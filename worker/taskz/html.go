@@ -77,7 +77,7 @@ func (v *runView) Name() string {
 	return v.Task + " " + v.ID
 }
 
-// Attempts says which attempt a run is.
+// Attempts is which attempt a run is.
 func (v *runView) Attempts() string {
 	if n := v.Nth(); n != "" {
 		return "attempt " + n
@@ -106,7 +106,7 @@ func (v *runView) Opens() bool {
 	return slices.ContainsFunc(v.Bars, func(b barView) bool { return b.Open })
 }
 
-// Live says that a run has not ended.
+// Live reports whether a run has not ended.
 func (v *runView) Live() bool { return v.Result == resultRunning }
 
 // Tone is the class of a result.
@@ -133,7 +133,7 @@ func (v *runView) Doing() (d doing) {
 
 type doing struct{ What, For, Says, Last string }
 
-// Far is how far a run is, if it did not say so: its age against its history.
+// Far is how far a run is, if it did not report it: its age against its history.
 func (h *historyView) Far() string {
 	switch {
 	case h.Ratio <= 0:
@@ -154,7 +154,7 @@ func trimmed(f float64) string {
 	return number(int64(f))
 }
 
-// Over says that a run takes longer than its history.
+// Over reports whether a run takes longer than its history.
 func (h *historyView) Over() bool { return h.Ratio > 1.05 }
 
 // Says names a thing that is held.

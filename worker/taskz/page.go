@@ -108,7 +108,7 @@ func (p *Page) moment(withUsage bool) *moment {
 		m.usage = h.usage.clone()
 	}
 	for _, l := range running {
-		// The page is told of a run after its ledger has ended: if that has not
+		// The page learns of a run after its ledger has ended: if that has not
 		// happened by now, add will find the number.
 		if p.closed || l.ledger.Ended() {
 			continue

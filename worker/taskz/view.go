@@ -401,7 +401,7 @@ func progress(p *worker.Report) *progressView {
 	return v
 }
 
-// maxLeft is from where on it makes no sense to say when a run will be done.
+// maxLeft is from where on it makes no sense to estimate when a run will be done.
 const maxLeft = 365 * 24 * time.Hour
 
 func viewOf(f *worker.Finding) findingView {

@@ -215,7 +215,7 @@ func (c *checker) held(v *types.Var, around []ast.Node) (held *ast.SelectorExpr)
 	return held
 }
 
-// diagnostic says what is lost and what to do.
+// diagnostic describes the loss and the remedy.
 func (c *checker) diagnostic(sel *ast.SelectorExpr, f form, found *inScope) analysis.Diagnostic {
 	with := f.name + "(" + found.text
 	if f.tail != "" {
@@ -260,7 +260,7 @@ func (c *checker) form(sel *ast.SelectorExpr) (form, bool) {
 	if !ok {
 		return form{}, false
 	}
-	// What embeds a DB may have a method of its own of the other name.
+	// A type that embeds a DB may have a method of its own of the other name.
 	s := c.TypesInfo.Selections[sel]
 	if s == nil || s.Kind() == types.MethodExpr {
 		return form{}, false

@@ -12,7 +12,7 @@ import (
 // inScope is a context that a call could be given.
 type inScope struct {
 	text    string
-	several bool // there are others: which one is meant is not for a tool to say
+	several bool // there are others: a tool cannot know which one is meant
 }
 
 // context returns the context that the call could be given, nil if there is
@@ -25,7 +25,7 @@ func (c *checker) context(around []ast.Node, call *ast.CallExpr) *inScope {
 	for i := len(around) - 1; i >= 0; i-- {
 		switch n := around[i].(type) {
 		case *ast.DeferStmt, *ast.GoStmt:
-			// What is deferred, or runs by itself, may have to run after the context is done.
+			// A call that is deferred, or runs by itself, may have to run after the context is done.
 			// A function literal's own context was seen before.
 			if len(candidates) > 0 || request != nil {
 				return c.choose(candidates, request, call)
@@ -292,7 +292,7 @@ func (c *checker) state(v *types.Var, call *ast.CallExpr) state {
 	return result
 }
 
-// worst joins two states; the first has nothing to say yet if none was given.
+// worst joins two states; the first is unknown if none was given.
 func worst(a, b state, given bool) state {
 	switch {
 	case a == doubtful || b == doubtful:
@@ -305,7 +305,7 @@ func worst(a, b state, given bool) state {
 	return root
 }
 
-// made says what becomes of a context that is made by e.
+// made returns the state of a context that is made by e.
 func (c *checker) made(e ast.Expr, v *types.Var, call *ast.CallExpr) state {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.Ident:
@@ -343,7 +343,7 @@ func (c *checker) made(e ast.Expr, v *types.Var, call *ast.CallExpr) state {
 	return doubtful
 }
 
-// parent says what the context in the arguments of a call is; without one the
+// parent returns the state of the context in the arguments of a call; without one the
 // new one comes from elsewhere, such as a request, and lasts as long.
 func (c *checker) parent(e *ast.CallExpr, v *types.Var, call *ast.CallExpr) state {
 	for _, arg := range e.Args {

@@ -36,7 +36,7 @@ import (
 
 func init() { register.Plugin("otdbvet", New) }
 
-// Settings are what .golangci.yml can say.
+// Settings are those that .golangci.yml can have.
 type Settings struct {
 	// Tests has test files looked at too, if golangci-lint gives them.
 	Tests bool `json:"tests"`

@@ -112,7 +112,7 @@ func exempted(comment string) (names []string, ok bool) {
 	return names, len(names) > 0
 }
 
-// fault says what is wrong with the directive of that verb.
+// fault describes the mistake in the directive of that verb.
 func fault(verb, reason string) string {
 	if verb != "ignore" {
 		return "there is no //otdbvet:" + verb + "; an exception is written //otdbvet:ignore reason"

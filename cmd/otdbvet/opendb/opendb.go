@@ -117,7 +117,7 @@ func reported(o origin) bool { return o == bare || o == unknown && anyName }
 
 // An opener is a function that opens a database.
 type opener struct {
-	// origin says whether what the call opens is traced already.
+	// origin reports whether the database that the call opens is traced already.
 	origin func(*finder, *ast.CallExpr) origin
 	report func(*finder, *ast.File, *ast.CallExpr)
 	// replacement is the function of otdb that has its parameters and more.

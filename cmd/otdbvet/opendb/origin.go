@@ -13,7 +13,7 @@ import (
 	"github.com/taskspan/taskspan/cmd/otdbvet/internal/source"
 )
 
-// An origin says what is known of a driver, by its name or its connector.
+// An origin is what is known of a driver, by its name or its connector.
 type origin int
 
 const (
@@ -156,7 +156,7 @@ func (o *origins) call(n *ast.CallExpr, called map[*ast.Ident]bool) {
 			o.calls[obj] = append(o.calls[obj], n)
 		}
 	}
-	// A flag gives a variable what the command line says.
+	// A flag gives a variable a value from the command line.
 	if fn := source.Callee(o.TypesInfo, n); fn != nil && isFlag(fn) && len(n.Args) > 0 {
 		if and, ok := ast.Unparen(n.Args[0]).(*ast.UnaryExpr); ok && and.Op == token.AND {
 			if k := key(and); k != nil {
@@ -270,7 +270,7 @@ func (o *origins) ofResult(e ast.Expr, result int) origin {
 			return join(unknown, join(o.of(e.X), o.of(e.Y)))
 		}
 	case *ast.IndexExpr:
-		// What comes from outside of the program is no name that it made up.
+		// A value from outside of the program is no name that it made up.
 		if sel, ok := ast.Unparen(e.X).(*ast.SelectorExpr); ok {
 			if v := o.TypesInfo.Uses[sel.Sel]; v != nil && v.Pkg() != nil && v.Pkg().Path() == "os" && v.Name() == "Args" {
 				return bare

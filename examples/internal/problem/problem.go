@@ -8,10 +8,10 @@ import (
 )
 
 // problem is an error whose text the program made itself: it may be printed as it
-// is, unlike what a driver says, which may hold values and parts of a DSN.
+// is, unlike a driver's text, which may hold values and parts of a DSN.
 type problem struct {
 	text  string
-	cause error // nil if text says it all
+	cause error // nil if text is complete
 }
 
 // New returns an error with that text, and with the cause that it has, or nil.

@@ -29,7 +29,7 @@ const (
 // column.
 type query struct {
 	expr, legend string
-	// exemplars says that the dots of single measurements are shown: they lead
+	// exemplars reports whether the dots of single measurements are shown: they lead
 	// to the trace.
 	exemplars bool
 	unit      string // of a column, if it is not that of the panel
@@ -226,7 +226,7 @@ func newDashboard(uid, title, description string, groups []group, variables ...c
 	for _, v := range variables {
 		d.WithVariable(v)
 	}
-	// What links to traces go by: the program is called in another way there.
+	// Links to traces need these: the program has another name there.
 	d.WithVariable(dashboard.NewDatasourceVariableBuilder("traces").Label("Traces").Type("jaeger")).
 		WithVariable(valueVariable("service", "Service", `target_info{job=~"$job", instance=~"$instance"}`, "service_name"))
 	id := uint32(0)

@@ -105,8 +105,8 @@ func end(ctx context.Context, f func(context.Context) error) error {
 	return f(ctx)
 }
 
-// play plays a scenario, and goes on serving metrics until ctx is done. What the runner
-// logs goes to stderr as well.
+// play plays a scenario, and goes on serving metrics until ctx is done. The runner's
+// log goes to stderr as well.
 func play(ctx context.Context, addr string, p scenario, stderr io.Writer) (err error) {
 	defer start(ctx, addr)()
 	logger := slog.New(telemetry.NewLogHandler(slog.NewTextHandler(stderr, nil)))

@@ -22,7 +22,7 @@ type scenario struct {
 	play        func(ctx context.Context, s *scene) error
 }
 
-// within says that the nightly task is to succeed in less time than a night, for those
+// within has the nightly task succeed in less time than a night, for those
 // who do not want to wait for one.
 var within = []worker.Option{worker.WithSchedule(nightly, 30*time.Minute)}
 

@@ -253,8 +253,8 @@ func (r *Recorder) Collect(tb testing.TB) map[string]metricdata.Metrics {
 
 // Describe returns one line for each span of a database in the order of their
 // starts, whole: its name, all
-// attributes but the target's, which every span must have exactly, and the
-// failure. What depends on time is checked for plausibility and left out.
+// attributes except the target's, which every span must have exactly, and the
+// failure. Times are checked for plausibility and left out.
 //
 //	SELECT people | db.query.text="SELECT id FROM people" | ! 42P01: undefined table
 func (r *Recorder) Describe(tb testing.TB, target ...attribute.KeyValue) []string {

@@ -100,7 +100,7 @@ func read(in io.Reader, out io.Writer) (tests map[string]*test, failed bool, err
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			fmt.Fprintln(out, lines.Text()) // what the compiler says, perhaps
+			fmt.Fprintln(out, lines.Text()) // a message of the compiler, perhaps
 			continue
 		}
 		if e.Test == "" {

@@ -32,8 +32,8 @@ func IsTest(pass *analysis.Pass, file *ast.File) bool {
 	return strings.HasSuffix(pass.Fset.File(file.FileStart).Name(), "_test.go")
 }
 
-// generated reports whether somebody's tool wrote the file. What cgo writes is
-// a copy of a file with import "C"; it says so in a comment of that form.
+// generated reports whether somebody's tool wrote the file. The output of cgo is
+// a copy of a file with import "C"; a comment of that form marks it.
 func generated(pass *analysis.Pass, file *ast.File) bool {
 	if !ast.IsGenerated(file) {
 		return false
@@ -55,7 +55,7 @@ func Exempt(pass *analysis.Pass, pos token.Pos) bool {
 }
 
 // Callee returns the function or method that the call calls by name, nil if it
-// calls a value. Of a generic one it is the origin.
+// calls a value. For a generic one it is the origin.
 func Callee(info *types.Info, call *ast.CallExpr) *types.Func {
 	return Func(info, call.Fun)
 }

@@ -2,7 +2,7 @@
 // module does not depend on it.
 package mssql
 
-// Error is what the server says.
+// Error is an error of the server.
 type Error struct {
 	Number     int32
 	State      uint8

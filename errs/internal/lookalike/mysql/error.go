@@ -4,7 +4,7 @@ package mysql
 
 import "fmt"
 
-// MySQLError is what the server says, as go-sql-driver/mysql hands it out.
+// MySQLError is an error of the server, as go-sql-driver/mysql returns it.
 type MySQLError struct {
 	Number   uint16
 	SQLState [5]byte
@@ -18,7 +18,7 @@ func (e *MySQLError) Error() string {
 	return fmt.Sprintf("Error %d: %s", e.Number, e.Message)
 }
 
-// MyError is what the server says, as go-mysql hands it out.
+// MyError is an error of the server, as go-mysql returns it.
 type MyError struct {
 	Code    uint16
 	Message string

@@ -8,7 +8,7 @@ type ErrorCode uint8
 // ExtendedErrorCode is an extended result code.
 type ExtendedErrorCode uint16
 
-// Error is what the library says.
+// Error is an error of the library.
 type Error struct {
 	msg  string
 	code ExtendedErrorCode

@@ -11,7 +11,7 @@ import (
 // ErrConnClosed is what the driver returns for a connection that it has closed.
 var ErrConnClosed = errors.New("conn closed")
 
-// PgError is what the server says.
+// PgError is an error of the server.
 type PgError struct {
 	Severity            string
 	SeverityUnlocalized string

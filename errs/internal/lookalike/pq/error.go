@@ -5,7 +5,7 @@ package pq
 // ErrorCode is a SQLSTATE.
 type ErrorCode string
 
-// Error is what the server says.
+// Error is an error of the server.
 type Error struct {
 	Severity         string
 	Code             ErrorCode

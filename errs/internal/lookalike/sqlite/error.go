@@ -4,7 +4,7 @@ package sqlite
 
 import "fmt"
 
-// Error is what the library says.
+// Error is an error of the library.
 type Error struct {
 	msg  string
 	code int

@@ -16,7 +16,7 @@ const ErrBusy = ErrNo(5)
 // ErrNoExtended is an extended result code.
 type ErrNoExtended int
 
-// Error is what the library says.
+// Error is an error of the library.
 type Error struct {
 	Code         ErrNo
 	ExtendedCode ErrNoExtended
