@@ -31,6 +31,7 @@ var remains = map[string]func(example string) string{
 	"puts where a name stands": func(example string) string {
 		return errs.Message(&pgconn.PgError{Code: "23505", Message: example, ConstraintName: "Ross"})
 	},
+	"beyond the first 4 KiB": said(strings.Repeat("a long account of what a server did, ", 200) + "and the owner is Ross"),
 	"before 1,024 other texts": func(example string) string {
 		var m drivertext.Memory
 		errs.LookDriver(errors.New("the card of Ross is stolen"), &m)

@@ -80,7 +80,7 @@ func TestTemplateWordings(t *testing.T) {
 		"sql: unknown driver bob ross (forgotten import?)":                                                                             "sql: unknown driver ? (?)",
 		"sql: converting argument $1 type: bob ross":                                                                                   "sql: converting argument $1",
 		"template: bob ross:3: function \"x\" not defined":                                                                             "template: ?: function ? not defined",
-		"template: bob ross: executing \"x\" at <.Bob>: nil data":                                                                      "template: ?: executing ? at <?>: nil data",
+		"template: bob ross: executing \"x\" at <.Bob>: nil data":                                                                      "template: ?",
 		"template: bob ross":                                                     "template: ?",
 		"flag provided but not defined: -bob":                                    "flag provided but not defined: ?",
 		"flag needs an argument: -bob":                                           "flag needs an argument: ?",
