@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/taskspan/taskspan => ../
 
 require (
+	entgo.io/ent v0.14.5
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/chromedp/cdproto v0.160.1
 	github.com/chromedp/chromedp v0.23.1

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
 	"github.com/jmoiron/sqlx"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
@@ -17,6 +19,7 @@ import (
 	"gorm.io/gorm"
 	gormlogger "gorm.io/gorm/logger"
 
+	"github.com/taskspan/taskspan/integration/internal/ent"
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/worker"
 )
@@ -46,7 +49,7 @@ func newLocated(t *testing.T, opts ...worker.Option) *located {
 	}
 	l := &located{T: t, db: db, runner: runner}
 	t.Cleanup(runner.Watch(func(_ context.Context, r worker.Report) { l.report = r }))
-	if _, err := db.ExecContext(t.Context(), "CREATE TABLE customers (id INTEGER PRIMARY KEY); INSERT INTO customers VALUES (1), (2), (3)"); err != nil {
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO customers (id) VALUES (1), (2), (3)"); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -87,6 +90,7 @@ func TestRepeatedStatementsThroughLibraries(t *testing.T) {
 	}
 	b := bun.NewDB(l.db, pgdialect.New())
 	x := sqlx.NewDb(l.db, "sqlite3")
+	e := ent.NewClient(entsql.OpenDB(dialect.SQLite, l.db))
 	const n = 7
 
 	l.want(worker.FindingRepeatedStatement, 3, func(ctx context.Context) error {
@@ -111,6 +115,14 @@ func TestRepeatedStatementsThroughLibraries(t *testing.T) {
 		for i := range n {
 			var found []customer
 			if err := b.NewSelect().Model(&found).Where("id = ?", i).Scan(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	l.want(worker.FindingRepeatedStatement, 2, func(ctx context.Context) error {
+		for i := range int64(n) {
+			if _, err := e.Find(ctx, i); err != nil {
 				return err
 			}
 		}
