@@ -1,7 +1,9 @@
 package drivers
 
 import (
+	"context"
 	"errors"
+	"os"
 	"testing"
 
 	"entgo.io/ent/dialect"
@@ -80,5 +82,39 @@ func TestEntWithARegisteredDriver(t *testing.T) {
 	if _, ok := r.Collect()["db.client.connection.count"]; !ok {
 		t.Error("the pool has no metrics")
 	}
+	r.WantNothingOf("canary")
+}
+
+// A name such as "pgx-otdb" says nothing to ent, which is given a database of ours.
+func TestEntOnPostgres(t *testing.T) {
+	dsn := os.Getenv(environment)
+	if dsn == "" {
+		t.Skip(environment + " names no database")
+	}
+	r := newRig(t)
+	drv := entsql.OpenDB(dialect.Postgres, r.open("pgx", dsn))
+	ctx := t.Context()
+	if err := drv.Exec(ctx, "CREATE TABLE customers (id SERIAL PRIMARY KEY, name TEXT UNIQUE)", []any{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := drv.Exec(context.WithoutCancel(ctx), "DROP TABLE customers", []any{}, nil); err != nil {
+			t.Error(err)
+		}
+	})
+	r.TakeSpans()
+	c := ent.NewClient(drv)
+	id, err := c.Create(ctx, "canary")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found, err := c.Find(ctx, id); err != nil || len(found) != 1 || found[0] != (ent.Customer{ID: id, Name: "canary"}) {
+		t.Errorf("found %v, %v", found, err)
+	}
+	var names []string
+	for _, s := range r.TakeSpans() {
+		names = append(names, s.Name())
+	}
+	wantTexts(t, names, `INSERT "customers"`, `SELECT "customers"`)
 	r.WantNothingOf("canary")
 }
