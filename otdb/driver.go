@@ -9,7 +9,7 @@ import (
 	"github.com/taskspan/taskspan/internal/target"
 )
 
-// wrappedDriver is a driver whose connections are observed. It always has a
+// wrappedDriver is a driver whose connections are wrapped. It always has a
 // connector, so that connecting has a context.
 type wrappedDriver struct {
 	raw  driver.Driver
@@ -31,7 +31,7 @@ func (d *wrappedDriver) Open(dsn string) (driver.Conn, error) {
 // OpenConnector implements driver.DriverContext.
 func (d *wrappedDriver) OpenConnector(dsn string) (driver.Connector, error) {
 	if beingLookedUp() {
-		return nil, &observedError{d}
+		return nil, &wrappedError{d}
 	}
 	c, err := d.openConnector(dsn)
 	if err != nil {

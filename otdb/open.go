@@ -18,16 +18,16 @@ import (
 )
 
 // Open opens a database as [sql.Open] does, with every statement and lifecycle
-// operation observed. The driver must be registered with database/sql under
+// operation traced. The driver must be registered with database/sql under
 // driverName; the DSN is the driver's own.
 //
 // Like sql.Open it may just validate its arguments without connecting. It
 // returns what sql.Open returns for an unknown driver or a DSN that the driver
-// rejects, and mistakes in the options. A driver that is not observed yet sees the
+// rejects, and mistakes in the options. A driver that is not wrapped yet sees the
 // DSN twice: once when database/sql looks it up, once for the connections.
 //
 // The pool's metrics are registered too, until the database is closed. The name
-// of an observed driver, from [Register] or of a result of [WrapDriver], stands
+// of a wrapped driver, from [Register] or of a result of [WrapDriver], stands
 // for the options given there; those given to Open are reported to the
 // OpenTelemetry error handler and ignored.
 func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
@@ -53,13 +53,13 @@ func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 }
 
 // lookUp returns the driver of that name, which is a *wrappedDriver if it is
-// observed already. database/sql tells a driver only through a database, so one
-// is opened for the purpose and closed. The databases of an observed driver tell
+// wrapped already. database/sql shows a driver only through a database, so one
+// is opened for the purpose and closed. The databases of a wrapped driver show
 // the raw one, so it makes itself known by an error instead.
 func lookUp(driverName, dsn string) (driver.Driver, error) {
 	db, err := sql.Open(driverName, dsn)
 	if err != nil {
-		if found, ok := err.(*observedError); ok { //nolint:errorlint // sql.Open returns it as it is
+		if found, ok := err.(*wrappedError); ok { //nolint:errorlint // sql.Open returns it as it is
 			return found.driver, nil
 		}
 		errs.LookDriver(err, nil)
@@ -75,7 +75,7 @@ func lookUp(driverName, dsn string) (driver.Driver, error) {
 }
 
 // OpenDB opens a database as [sql.OpenDB] does, with every statement and
-// lifecycle operation observed. The pool's metrics are registered too, until
+// lifecycle operation traced. The pool's metrics are registered too, until
 // the database is closed. Mistakes in the options go to the OpenTelemetry error
 // handler.
 func OpenDB(c driver.Connector, opts ...Option) *sql.DB {
@@ -97,11 +97,11 @@ func openDB(c *connector, cfg *config) *sql.DB {
 	return db
 }
 
-// WrapConnector returns a connector whose connections are observed. A connector
+// WrapConnector returns a connector whose connections are wrapped. A connector
 // that is wrapped already is returned as it is. Mistakes in the options go to
 // the OpenTelemetry error handler.
 //
-// Use [OpenDB] to have the pool observed as well, or [ObservePool].
+// Use [OpenDB] for the pool's metrics as well, or [ObservePool].
 func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 	if c == nil {
 		instrument.Handle(errors.New("otdb: WrapConnector: the connector is nil"))
@@ -121,7 +121,7 @@ func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 	return w
 }
 
-// WrapDriver returns a driver whose connections are observed, to be registered
+// WrapDriver returns a driver whose connections are wrapped, to be registered
 // with [sql.Register]. A driver that is wrapped already is returned as it is.
 // Mistakes in the options go to the OpenTelemetry error handler.
 func WrapDriver(d driver.Driver, opts ...Option) driver.Driver {
@@ -144,16 +144,16 @@ func ignored(function string, opts []Option) {
 		return
 	}
 	_, err := newConfig(opts)
-	instrument.Handle(errors.Join(fmt.Errorf("otdb: %s: it is observed already, and its options stay as they are; these are ignored", function), err))
+	instrument.Handle(errors.Join(fmt.Errorf("otdb: %s: the driver is wrapped already, and keeps its options; these are ignored", function), err))
 }
 
-// observedError is what an observed driver returns to lookUp.
-type observedError struct{ driver *wrappedDriver }
+// wrappedError is what a wrapped driver returns to lookUp.
+type wrappedError struct{ driver *wrappedDriver }
 
 // Error implements error.
-func (e *observedError) Error() string { return "otdb: the driver is observed already" }
+func (e *wrappedError) Error() string { return "otdb: the driver is wrapped already" }
 
-// The names of the two functions on the stack between an observed driver and
+// The names of the two functions on the stack between a wrapped driver and
 // the program that has it looked up.
 var (
 	sqlOpenName = functionName(sql.Open)
@@ -179,13 +179,13 @@ func beingLookedUp() bool {
 // registerMu makes the choice of a free name and its registration one step.
 var registerMu sync.Mutex
 
-// Register registers an observed form of a registered driver with database/sql
+// Register registers a wrapped form of a registered driver with database/sql
 // and returns its name: driverName with "-otdb" appended, then "-otdb-2" and so
 // on. It is for libraries that take the name of a driver. Their pools' metrics
 // come from [ObservePool].
 //
 // It returns an error if there is no such driver, or if an option is mistaken.
-// The name of an observed driver is returned as it is, with the options that it
+// The name of a wrapped driver is returned as it is, with the options that it
 // has.
 func Register(driverName string, opts ...Option) (string, error) {
 	if _, err := newConfig(opts); err != nil {
@@ -194,7 +194,7 @@ func Register(driverName string, opts ...Option) (string, error) {
 	d, err := lookUp(driverName, "")
 	if err != nil {
 		if slices.Contains(sql.Drivers(), driverName) {
-			err = fmt.Errorf("otdb: Register: the driver %q cannot be had without a DSN (%w); give it to WrapDriver and the result to sql.Register", driverName, err)
+			err = fmt.Errorf("otdb: Register: the driver %q cannot be looked up without a DSN (%w); give it to WrapDriver and the result to sql.Register", driverName, err)
 		}
 		return "", err
 	}
@@ -214,7 +214,7 @@ func Register(driverName string, opts ...Option) (string, error) {
 }
 
 // Raw returns the driver's own connection when it is given, inside
-// [sql.Conn.Raw], the connection of an observed database. Anything else is
+// [sql.Conn.Raw], the connection of a wrapped database. Anything else is
 // returned as it is.
 func Raw(driverConn any) any {
 	if c, ok := driverConn.(interface{ unwrap() driver.Conn }); ok {

@@ -58,7 +58,7 @@ func TestRegisterNames(t *testing.T) {
 	for _, open := range []func() (*sql.DB, error){
 		func() (*sql.DB, error) {
 			db, err := Open(raw+"-otdb", ":memory:", WithQueryText(QueryTextOff))
-			r.WantHandled("otdb: Open: it is observed already, and its options stay as they are; these are ignored")
+			r.WantHandled("otdb: Open: the driver is wrapped already, and keeps its options; these are ignored")
 			return db, err
 		},
 		func() (*sql.DB, error) { return Open(raw+"-otdb", ":memory:") },
@@ -134,7 +134,7 @@ func TestDriverThatRejectsTheDSN(t *testing.T) {
 		t.Errorf("Open: %v", err)
 	}
 	_, err = Register(name, r.options()...)
-	want := `otdb: Register: the driver "` + name + `" cannot be had without a DSN (bad DSN ); give it to WrapDriver and the result to sql.Register`
+	want := `otdb: Register: the driver "` + name + `" cannot be looked up without a DSN (bad DSN ); give it to WrapDriver and the result to sql.Register`
 	if err == nil || err.Error() != want {
 		t.Errorf("Register: %v, want %s", err, want)
 	}
@@ -185,7 +185,7 @@ func TestWrapTwiceIsOnce(t *testing.T) {
 	if again := WrapConnector(c); again != c {
 		t.Errorf("WrapConnector has wrapped twice: %T", again)
 	}
-	const late = "it is observed already, and its options stay as they are; these are ignored"
+	const late = "the driver is wrapped already, and keeps its options; these are ignored"
 	db := OpenDB(c, WithPoolName("ignored"))
 	r.WantHandled("otdb: WrapDriver: "+late, "otdb: WrapConnector: "+late)
 	defer db.Close()
@@ -240,7 +240,7 @@ func TestWrappedDriverOpens(t *testing.T) {
 	r.WantNothingOf("canary")
 }
 
-const ignoredByOpen = "otdb: Open: it is observed already, and its options stay as they are; these are ignored"
+const ignoredByOpen = "otdb: Open: the driver is wrapped already, and keeps its options; these are ignored"
 
 // TestOpenWrapped opens the name of a driver that the application has wrapped.
 func TestOpenWrapped(t *testing.T) {

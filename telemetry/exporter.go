@@ -125,7 +125,7 @@ func checkProducers(exporters []string, served bool) error {
 				return fmt.Errorf("telemetry: %s=%q: unknown producer %q (known: none, prometheus); it is left out", envProducers, getenv(envProducers), name)
 			}
 		case served:
-			return fmt.Errorf("telemetry: %s=%q: what is served to Prometheus has no producers; "+
+			return fmt.Errorf("telemetry: %s=%q: metrics served to Prometheus have no producers; "+
 				"the program's own metrics are served with telemetry.WithRegistry(prometheus.DefaultRegisterer)", envProducers, getenv(envProducers))
 		}
 	}

@@ -285,7 +285,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"producers for Prometheus": {
 			env: map[string]string{"OTEL_METRICS_EXPORTER": "prometheus", envPrometheusPort: "0", envProducers: "prometheus"},
-			want: `telemetry: OTEL_METRICS_PRODUCERS="prometheus": what is served to Prometheus has no producers; ` +
+			want: `telemetry: OTEL_METRICS_PRODUCERS="prometheus": metrics served to Prometheus have no producers; ` +
 				`the program's own metrics are served with telemetry.WithRegistry(prometheus.DefaultRegisterer)`,
 		},
 		"malformed address": {

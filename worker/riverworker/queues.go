@@ -107,7 +107,7 @@ FROM (SELECT queue, state::text AS state, count(*) AS jobs, extract(epoch FROM n
 FROM (SELECT queue, state, count(*) AS jobs, (julianday('now') - min(julianday(scheduled_at))) * 86400.0 AS age
 	FROM ` + table + ` WHERE state IN (` + in + `) GROUP BY queue, state) AS q`, nil
 	default:
-		return "", fmt.Errorf("riverworker: ObserveQueues: the driver is for %q, and neither for PostgreSQL nor for SQLite", database)
+		return "", fmt.Errorf("riverworker: ObserveQueues: the driver is for %q; only PostgreSQL and SQLite are measured", database)
 	}
 }
 
