@@ -109,6 +109,7 @@ func filledWith(n int, w work) work { return filledTable("TABLE", n, w) }
 
 func filledTable(table string, n int, w work) work {
 	return func(ctx context.Context, db *sql.DB) (func() error, error) {
+		db.SetMaxOpenConns(1) // a database in memory, and a temporary table, are one connection's
 		if _, err := db.ExecContext(ctx, "CREATE "+table+" orders (id INTEGER PRIMARY KEY, customer INTEGER, total INTEGER)"); err != nil {
 			return nil, err
 		}

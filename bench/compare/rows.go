@@ -36,6 +36,14 @@ func manyRows(r *report) error {
 	return runner.Drain(context.Background())
 }
 
+// lessThanXSAM holds many rows against the peer that looks at rows as well.
+func (r *report) lessThanXSAM(g *group) {
+	xsam, _ := g.named(peers[0].name)
+	r.budgets = append(r.budgets, budget{
+		what: g.name + ", " + g.parent + " / " + peers[0].name, measured: g.of(own).time / positive(g.over(xsam).time), limit: 1, unit: " ×",
+	})
+}
+
 // perRow are the budgets of a row that comes in less than a microsecond, in nanoseconds.
 var perRow = map[int]float64{100: 10, 10_000: 5}
 
@@ -48,10 +56,7 @@ func (r *report) rowsIn(ctx context.Context, in string) error {
 		}
 		r.add(g, limits{})
 		if rows > 1 {
-			xsam, _ := g.named(peers[0].name)
-			r.budgets = append(r.budgets, budget{
-				what: g.name + ", " + in + " / " + peers[0].name, measured: g.of(own).time / positive(g.over(xsam).time), limit: 1, unit: " ×",
-			})
+			r.lessThanXSAM(g)
 		}
 		return g, nil
 	}
