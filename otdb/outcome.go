@@ -29,9 +29,7 @@ type outcome struct {
 	// Of a query:
 	hasRows bool
 	rows    int64         // that the consumer read
-	timed   bool          // driver and outside are known
-	driver  time.Duration // the time inside the driver
-	outside time.Duration // the rest of the time until the rows ended
+	outside time.Duration // the part of the length that was not measured as the driver's
 	leaked  bool          // the task has ended the rows
 }
 
@@ -83,12 +81,7 @@ func (out *outcome) reading(db *database) time.Duration {
 func (out *outcome) failed() bool { return out.class != nil && !out.expected }
 
 // inDriver returns the driver's part of the operation's length.
-func (out *outcome) inDriver() time.Duration {
-	if out.timed {
-		return min(out.driver, out.length)
-	}
-	return out.length
-}
+func (out *outcome) inDriver() time.Duration { return max(0, out.length-out.outside) }
 
 // classAttributes appends what is recorded of an error to kv.
 func (out *outcome) classAttributes(kv []attribute.KeyValue) []attribute.KeyValue {

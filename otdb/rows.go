@@ -85,7 +85,7 @@ func (c *conn) newQuery() *query {
 	}
 	c.spare = nil
 	q.conn, q.tx = c, c.tx
-	q.op.account = account{place: &q.place, tx: c.tx.tracked(), wait: c.wait()}
+	q.op.place, q.op.tx, q.op.wait = &q.place, c.tx.tracked(), c.wait()
 	return q
 }
 
@@ -119,8 +119,7 @@ func (q *query) open(raw driver.Rows) driver.Rows {
 	if op.ledger == nil && !op.recording && op.db.cfg.slow <= 0 {
 		q.stopwatch = stopwatch{due: never} // nobody wants to know
 	} else {
-		now := op.db.now()
-		q.start(now-op.elapsed(now), now)
+		q.start(op.db.now())
 	}
 	_, further := raw.(driver.RowsNextResultSet)
 	r := &rows{raw: raw, query: q, single: !further, ledger: op.ledger, done: op.ctx.Done()}
@@ -196,17 +195,14 @@ func (r *rows) look() {
 
 // exhausted is called when the driver has no further row, for whatever reason.
 func (r *rows) exhausted(err error) {
-	q := r.query
-	q.inside = false
+	r.query.inside = false
 	switch {
 	case err != io.EOF: //nolint:errorlint // database/sql compares it so
 		r.end(err)
 	case r.single:
 		r.end(nil)
-	case q.due != never:
-		// There may be a further result set: then database/sql asks HasNextResultSet.
-		q.returned(q.op.db.now())
 	}
+	// Otherwise database/sql asks HasNextResultSet at once, which is measured with this call.
 }
 
 // endUnreturned, deferred, ends the operation of rows whose driver has not returned.
@@ -226,6 +222,8 @@ func (r *rows) HasNextResultSet() (more bool) {
 	}
 	if !more {
 		r.end(nil) // unless it is over, as it mostly is
+	} else if q := r.query; q != nil && q.due != never {
+		q.returned(q.op.db.now())
 	}
 	return more
 }
@@ -256,9 +254,9 @@ func (r *rows) NextResultSet() (err error) {
 	return err
 }
 
-// begin is called before a call that is measured.
+// begin is called before a call that is measured, unless it goes on with one that is.
 func (q *query) begin() {
-	if q.due != never {
+	if q.due != never && !q.timing {
 		q.call(q.op.db.now())
 	}
 }
@@ -306,10 +304,13 @@ func (r *rows) end(err error) {
 	if q.inside {
 		out.err = instrument.ErrNotReturned // of an earlier call
 	}
-	if q.due != never {
+	switch {
+	case q.due == never:
+	case q.timing:
+		out.outside = q.outside(q.called) // which the call that ends now adds nothing to
+	default:
 		out.at = q.op.db.now()
-		q.returned(out.at)
-		out.timed, out.driver, out.outside = true, q.driver, q.outside(out.at)
+		out.outside = q.outside(out.at)
 	}
 	q.op.end(&out)
 	q.release()
@@ -336,10 +337,8 @@ func (r *rows) EndLeaked() (rows int64, leaked bool) {
 	}
 	q := r.query // which the rows keep, now that they cannot end it
 	latest := q.published.progress[q.published.latest.Load()]
-	q.op.end(&outcome{
-		hasRows: true, rows: latest.rows, leaked: true,
-		timed: true, driver: latest.driver, outside: q.op.db.now() - q.began - latest.driver,
-	})
+	now := q.op.db.now()
+	q.op.end(&outcome{hasRows: true, rows: latest.rows, leaked: true, at: now, outside: now - q.opened - latest.driver})
 	return latest.rows, true
 }
 

@@ -7,7 +7,7 @@ import (
 
 // A stopwatch measures the time inside the driver while rows are read.
 //
-// It reads the clock around the call of the query and around some rows: 1, 2, 3, 4,
+// It reads the clock behind the call of the query and around some rows: 1, 2, 3, 4,
 // 6, 9 and so on, by strides that grow to maxStride, and around every row while the
 // stream is slow, which is when rows take slowRow or more each, their consumer
 // included, on average so far or since the last measured row. The average counts
@@ -24,15 +24,14 @@ type stopwatch struct {
 	inside bool  // the driver looks for a row, or panicked doing that
 
 	// Readings of the clock, which are durations as well.
-	began  time.Duration // the operation
-	opened time.Duration // the stream
+	opened time.Duration // the stream, which is when the call of the query returned
 	idle   time.Duration // the pause before a row that is measured
 	called time.Duration // the driver was
 	timing bool          // called is that of the present call
 
 	measured   int64         // the last measured row,
 	measuredAt time.Duration // and the reading behind it
-	driver     time.Duration // the time inside the driver so far
+	driver     time.Duration // the time inside the driver since the stream was opened
 }
 
 const (
@@ -43,8 +42,8 @@ const (
 )
 
 // start starts the stopwatch, at a reading behind the call of the query.
-func (w *stopwatch) start(began, now time.Duration) {
-	*w = stopwatch{began: began, opened: now, idle: now, measuredAt: now, driver: now - began}
+func (w *stopwatch) start(now time.Duration) {
+	*w = stopwatch{opened: now, idle: now, measuredAt: now}
 }
 
 // call is given a reading before a call of the driver that is measured.
@@ -93,4 +92,4 @@ func (w *stopwatch) returned(now time.Duration) {
 }
 
 // outside returns how much of the time until now was not measured as the driver's.
-func (w *stopwatch) outside(now time.Duration) time.Duration { return now - w.began - w.driver }
+func (w *stopwatch) outside(now time.Duration) time.Duration { return now - w.opened - w.driver }
