@@ -73,8 +73,10 @@ func (o *operation) begin(ctx context.Context, k *operationKind, args []driver.N
 		o.claimWait()
 	}
 	if !k.db.selective || o.traced() {
-		share, span := o.ledger.Count(k.folded)
-		o.share = share
+		span := true
+		if o.ledger != nil {
+			o.share, span = o.ledger.Count(k.folded)
+		}
 		if opts := o.options(args); span {
 			o.startSpan(ctx, opts)
 		} else {
@@ -154,14 +156,11 @@ func (db *database) filter(ctx context.Context, info SpanInfo) (traced bool) {
 
 // end ends the span, records the metrics and enters the operation into the
 // ledger. It must be called once, and does nothing for an operation that was not
-// begun. Neither span nor meter may fail the application, whose statement has been
-// executed, nor keep the other from its part.
+// begun.
 func (o *operation) end(out *outcome) {
 	out.classify(o)
 	if o.operationKind != nil {
-		o.endSpan(out)
-		folds := o.folds(out)
-		o.measure(out)
+		folds := o.export(out)
 		if (o.ledger != nil || o.tx != nil) && !o.enterLedger(out, folds) && folds {
 			o.startLate(out) // no task is there to be folded into
 		}
@@ -169,6 +168,39 @@ func (o *operation) end(out *outcome) {
 			o.logSlow(out)
 		}
 	}
+}
+
+// export ends the span and records the metrics, and reports whether the operation is to be
+// folded. Neither span nor meter may fail the application, whose statement has been
+// executed, nor keep the other from its part.
+func (o *operation) export(out *outcome) (folds bool) {
+	at := "the span"
+	defer func() {
+		if at == "" {
+			return
+		}
+		if p := recover(); p != nil {
+			scope.Panicked(at, p)
+			if at == "the span" {
+				folds = o.exportMetrics(out)
+			}
+		}
+	}()
+	o.endSpan(out)
+	at = "the meter"
+	folds = o.folds(out)
+	o.measure(out)
+	at = ""
+	return folds
+}
+
+// exportMetrics is export for an operation whose span panicked.
+func (o *operation) exportMetrics(out *outcome) (folds bool) {
+	defer scope.Guard("the meter")
+	out.length = o.elapsed(out.reading(o.db))
+	folds = o.folds(out)
+	o.measure(out)
+	return folds
 }
 
 // elapsed returns the time from the begin of the operation to a reading of the
@@ -187,22 +219,21 @@ func (o *operation) endSpan(out *outcome) {
 		out.length = o.elapsed(out.reading(o.db))
 		return
 	}
-	defer scope.Guard("the span")
 	var opts []trace.SpanEndOption
-	switch described := out.described(o); {
-	case o.times == nil:
+	described := out.described(o)
+	if described || o.times == nil {
 		out.length = o.elapsed(out.reading(o.db))
-		if o.recording && described {
-			o.describe(out)
-		}
-	case described:
-		out.length = o.elapsed(out.reading(o.db))
+	}
+	if described && o.recording {
 		o.describe(out)
-		opts = []trace.SpanEndOption{trace.WithTimestamp(o.started.Add(out.length))}
-	default:
-		defer func() { out.length = o.spanLength() }() // whatever happens in End
+		if o.times != nil {
+			opts = []trace.SpanEndOption{trace.WithTimestamp(o.started.Add(out.length))}
+		}
 	}
 	o.span.End(opts...)
+	if !described && o.times != nil {
+		out.length = o.spanLength()
+	}
 }
 
 // spanLength returns the length of a span that knows its times.
@@ -246,7 +277,6 @@ func (o *operation) describe(out *outcome) {
 
 // measure records the metrics.
 func (o *operation) measure(out *outcome) {
-	defer scope.Guard("the meter")
 	record := o.record
 	if out.class != nil {
 		record = recordOptions(out.classAttributes(o.metric[:len(o.metric):len(o.metric)]))

@@ -20,9 +20,12 @@ func Handle(err error) {
 // panic's value may be a secret: its type is reported.
 func (s *Scope) Guard(what string) {
 	if p := recover(); p != nil {
-		Handle(s.panicError(what, p))
+		s.Panicked(what, p)
 	}
 }
+
+// Panicked reports a panic that the caller has recovered, as [Scope.Guard] does.
+func (s *Scope) Panicked(what string, p any) { Handle(s.panicError(what, p)) }
 
 // GuardTo is [Scope.Guard] for a function that returns an error: the panic becomes
 // that error.
