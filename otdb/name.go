@@ -56,6 +56,13 @@ func nameOf(ctx context.Context) (name string, ok bool) {
 
 // named returns the statement by the name that ctx has for it.
 func (st *statement) named(ctx context.Context) *statement {
+	if !named.Load() { // which nameOf looks at too: this is small enough to be inlined
+		return st
+	}
+	return st.renamedIn(ctx)
+}
+
+func (st *statement) renamedIn(ctx context.Context) *statement {
 	name, ok := nameOf(ctx)
 	if !ok || name == st.info.Summary {
 		return st

@@ -55,23 +55,27 @@ type resultType struct {
 // it cannot fail with a value, or if somebody can see the difference: a program that
 // calls the driver by itself may look for a type, or for other methods.
 func (db *database) remembering(l *ledger.Ledger, res driver.Result) driver.Result {
-	switch res.(type) {
-	case nil, driver.RowsAffected:
-		return res
-	}
-	if res == driver.ResultNoRows {
-		return res
+	if res == nil {
+		return nil
 	}
 	// A driver has one type of results, or hardly more.
 	known, t := db.result.Load(), reflect.TypeOf(res)
 	if known == nil || known.Type != t {
-		known = &resultType{t, !exported(t) && t.NumMethod() == reflect.TypeFor[driver.Result]().NumMethod()}
+		known = &resultType{t, wraps(res, t)}
 		db.result.Store(known)
 	}
 	if !known.wraps {
 		return res
 	}
 	return &result{res, l}
+}
+
+// wraps reports whether results of that type are wrapped.
+func wraps(res driver.Result, t reflect.Type) bool {
+	if _, ok := res.(driver.RowsAffected); ok || res == driver.ResultNoRows {
+		return false
+	}
+	return !exported(t) && t.NumMethod() == reflect.TypeFor[driver.Result]().NumMethod()
 }
 
 // exported reports whether others than the driver may name the type. They may compare
