@@ -17,6 +17,7 @@ type connector struct {
 
 	lifecycle driver.Connector // otelsql's, around raw
 	unclosed  unclosed
+	late      *lateOptions // of its driver
 
 	mu   sync.Mutex
 	stop []func() error // what ends with the database
@@ -32,7 +33,7 @@ var (
 func newConnector(raw driver.Connector, cfg *config, inferred target.Target) (*connector, error) {
 	db, err := newDatabase(cfg, inferred)
 	db.observed = observedPoolsOf(raw.Driver())
-	c := &connector{raw: raw, db: db}
+	c := &connector{raw: raw, db: db, late: new(lateOptions)}
 	lifecycle, errLifecycle := db.throughOtelsql(raw)
 	if errLifecycle != nil { // a oneConnector has no error to give
 		return nil, errLifecycle
@@ -44,7 +45,7 @@ func newConnector(raw driver.Connector, cfg *config, inferred target.Target) (*c
 // another returns a connector to the same database for one more sql.DB, whose
 // end is not that of the first.
 func (c *connector) another() *connector {
-	return &connector{raw: c.raw, db: c.db, lifecycle: c.lifecycle}
+	return &connector{raw: c.raw, db: c.db, lifecycle: c.lifecycle, late: c.late}
 }
 
 // Connect implements driver.Connector.

@@ -15,6 +15,7 @@ type wrappedDriver struct {
 	raw  driver.Driver
 	name string // under which raw is registered, if known
 	opts []Option
+	late lateOptions
 }
 
 var _ driver.DriverContext = (*wrappedDriver)(nil)
@@ -59,5 +60,6 @@ func (d *wrappedDriver) connector(raw driver.Connector, dsn string) (*connector,
 		return nil, err
 	}
 	instrument.Handle(err)
+	c.late = &d.late
 	return c, nil
 }

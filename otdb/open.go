@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/taskspan/taskspan/errs"
 	"github.com/taskspan/taskspan/internal/instrument"
@@ -28,8 +29,8 @@ import (
 //
 // The pool's metrics are registered too, until the database is closed. The name
 // of a wrapped driver, from [Register] or of a result of [WrapDriver], stands
-// for the options given there; those given to Open are reported to the
-// OpenTelemetry error handler and ignored.
+// for the options given there; those given to Open are ignored, and reported to the
+// OpenTelemetry error handler once a driver.
 func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
@@ -41,7 +42,7 @@ func Open(driverName, dsn string, opts ...Option) (*sql.DB, error) {
 	}
 	wrapped := &wrappedDriver{raw: d, name: driverName, opts: opts}
 	if w, ok := d.(*wrappedDriver); ok {
-		ignored("Open", opts)
+		w.late.report("Open", driverName, opts)
 		cfg, _ = newConfig(w.opts) // its mistakes were reported when the driver was wrapped
 		wrapped = &wrappedDriver{raw: w.raw, name: cmp.Or(w.name, driverName), opts: w.opts}
 	}
@@ -108,7 +109,7 @@ func WrapConnector(c driver.Connector, opts ...Option) driver.Connector {
 		return nil
 	}
 	if w, ok := c.(*connector); ok {
-		ignored("WrapConnector", opts)
+		w.late.report("WrapConnector", fmt.Sprintf("%T", w.raw.Driver()), opts)
 		return w
 	}
 	cfg, err := newConfig(opts)
@@ -130,7 +131,7 @@ func WrapDriver(d driver.Driver, opts ...Option) driver.Driver {
 		return nil
 	}
 	if w, ok := d.(*wrappedDriver); ok {
-		ignored("WrapDriver", opts)
+		w.late.report("WrapDriver", cmp.Or(w.name, fmt.Sprintf("%T", w.raw)), opts)
 		return w
 	}
 	_, err := newConfig(opts)
@@ -138,13 +139,16 @@ func WrapDriver(d driver.Driver, opts ...Option) driver.Driver {
 	return &wrappedDriver{raw: d, opts: opts}
 }
 
-// ignored reports options that come too late.
-func ignored(function string, opts []Option) {
-	if len(opts) == 0 {
+// lateOptions reports options that come too late, once for each driver.
+type lateOptions struct{ reported atomic.Bool }
+
+// report is called by that function, for a driver of that name.
+func (l *lateOptions) report(function, driverName string, opts []Option) {
+	if len(opts) == 0 || l.reported.Swap(true) {
 		return
 	}
 	_, err := newConfig(opts)
-	instrument.Handle(errors.Join(fmt.Errorf("otdb: %s: the driver is wrapped already, and keeps its options; these are ignored", function), err))
+	instrument.Handle(errors.Join(fmt.Errorf("otdb: %s: the driver %s is wrapped already, and keeps its options; these are ignored", function, driverName), err))
 }
 
 // wrappedError is what a wrapped driver returns to lookUp.
@@ -198,8 +202,8 @@ func Register(driverName string, opts ...Option) (string, error) {
 		}
 		return "", err
 	}
-	if _, ok := d.(*wrappedDriver); ok {
-		ignored("Register", opts)
+	if w, ok := d.(*wrappedDriver); ok {
+		w.late.report("Register", driverName, opts)
 		return driverName, nil
 	}
 

@@ -58,9 +58,10 @@ func TestRegisterNames(t *testing.T) {
 	for _, open := range []func() (*sql.DB, error){
 		func() (*sql.DB, error) {
 			db, err := Open(raw+"-otdb", ":memory:", WithQueryText(QueryTextOff))
-			r.WantHandled("otdb: Open: the driver is wrapped already, and keeps its options; these are ignored")
+			r.WantHandled("otdb: Open: the driver " + raw + "-otdb is wrapped already, and keeps its options; these are ignored")
 			return db, err
 		},
+		func() (*sql.DB, error) { return Open(raw+"-otdb", ":memory:", WithQueryText(QueryTextOff)) }, // reported once
 		func() (*sql.DB, error) { return Open(raw+"-otdb", ":memory:") },
 		func() (*sql.DB, error) {
 			name, err := Register(raw + "-otdb")
@@ -185,9 +186,18 @@ func TestWrapTwiceIsOnce(t *testing.T) {
 	if again := WrapConnector(c); again != c {
 		t.Errorf("WrapConnector has wrapped twice: %T", again)
 	}
-	const late = "the driver is wrapped already, and keeps its options; these are ignored"
+	const late = "the driver *otdb.shopDriver is wrapped already, and keeps its options; these are ignored"
+	r.WantHandled("otdb: WrapDriver: " + late)
 	db := OpenDB(c, WithPoolName("ignored"))
-	r.WantHandled("otdb: WrapDriver: "+late, "otdb: WrapConnector: "+late)
+	r.WantHandled() // its driver was reported
+	own := WrapConnector(sqliteConnector(t, ":memory:"), r.options()...)
+	for range 3 {
+		_ = WrapConnector(own, WithPoolName("ignored"), WithMaxSummaries(-1))
+	}
+	handled := r.TakeHandled()
+	if len(handled) != 1 || !strings.HasPrefix(handled[0].Error(), "otdb: WrapConnector: "+late+"\n") {
+		t.Errorf("reported %q", handled)
+	}
 	defer db.Close()
 	if err := db.PingContext(context.Background()); err != nil {
 		t.Fatal(err)
@@ -240,17 +250,13 @@ func TestWrappedDriverOpens(t *testing.T) {
 	r.WantNothingOf("canary")
 }
 
-const ignoredByOpen = "otdb: Open: the driver is wrapped already, and keeps its options; these are ignored"
-
 // TestOpenWrapped opens the name of a driver that the application has wrapped.
 func TestOpenWrapped(t *testing.T) {
 	r := newRig(t)
 	other := newRig(t)
 	raw := &shopDriver{}
-	bare, wrapped := freshName()+"-sqlite3", freshName()
+	bare, wrapped := freshName()+"-sqlite3", ""
 	sql.Register(bare, raw)
-	sql.Register(wrapped, WrapDriver(raw, r.options(
-		WithSystem("sqlite"), WithNamespace("shop.db"), WithQueryText(QueryTextOff), WithPoolName("first"))...))
 	target := attrs{"db.system.name": "sqlite", "db.namespace": "shop.db"}
 	conn := target.With(attrs{"db.client.connection.pool.name": "first"})
 	connect := span{name: "CONNECT", start: conn.With(attrs{"db.operation.name": "CONNECT"})}
@@ -271,15 +277,19 @@ func TestOpenWrapped(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			wrapped = freshName()
+			sql.Register(wrapped, WrapDriver(raw, r.options(
+				WithSystem("sqlite"), WithNamespace("shop.db"), WithQueryText(QueryTextOff), WithPoolName("first"))...))
 			db, err := open()
 			if err != nil {
 				t.Fatal(err)
 			}
+			late := ": the driver " + wrapped + " is wrapped already, and keeps its options; these are ignored"
 			switch name {
 			case "Open with options":
-				other.WantHandled(ignoredByOpen)
+				other.WantHandled("otdb: Open" + late)
 			case "Register":
-				other.WantHandled(strings.Replace(ignoredByOpen, "Open", "Register", 1))
+				other.WantHandled("otdb: Register" + late)
 			}
 			if name != "Register" {
 				if text := fmt.Sprint(r.Collect()["db.client.connection.count"]); !strings.Contains(text, "first") {
