@@ -3,11 +3,14 @@ package integration
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"html"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -272,6 +275,62 @@ var everywhere = []scenario{
 		return c.exec(c.bind("INSERT INTO vault (id, secret) VALUES (115, ?)"), struct{ Password string }{c.secret()})
 	}},
 	{"too many arguments", func(c *cage) error { return c.exec(c.bind("UPDATE vault SET secret = ?"), c.secret(), c.secret()) }},
+	{"bytes that are no text", func(c *cage) error {
+		return errors.Join(c.query(c.bind("SELECT * FROM vault WHERE secret = ?"), c.secret()+"\xff\xc3"), c.query("SELECT '"+c.secret()+"\xff'"),
+			c.query(c.bind("SELECT \xc3 FROM vault WHERE secret = ?"), c.secret()))
+	}},
+	{"literals beside an argument", func(c *cage) error {
+		return c.query(c.bind("SELECT * FROM vault WHERE id = ? AND code = '"+c.secret()+"' AND secret <> 'the word "+c.secret()+"'"), c.number())
+	}},
+	{"a number beside an argument", func(c *cage) error {
+		return c.query(c.bind(fmt.Sprintf("SELECT * FROM vault WHERE id = %d AND code = ?", c.number())), c.secret())
+	}},
+	{"rows of literals beside an argument", func(c *cage) error {
+		return c.exec(c.bind("INSERT INTO vault (id, secret) VALUES (?, '"+c.secret()+"'), (119, '"+c.secret()+"')"), c.number())
+	}},
+	{"a name that is an address", func(c *cage) error {
+		name := `"https://u:` + c.secret() + "@h/x?sig=" + c.secret() + `"`
+		if c.engine.system == "mysql" {
+			name = strings.ReplaceAll(name, `"`, "`")
+		}
+		return c.query(c.bind("SELECT * FROM "+name+" WHERE a = ?"), c.secret())
+	}},
+	{"copies of an error", func(c *cage) error {
+		text := fmt.Sprint(c.quoting())
+		return errors.Join(errors.New(strings.ToUpper(text)), errors.New(strings.ToLower(text)+", giving up"), fmt.Errorf("load: %x", text),
+			fmt.Errorf("load: %q", fmt.Sprintf("%q", text)), errors.New(strings.Join(strings.Fields(text), " ")), errors.New(strings.Trim(text, "\"'.()")),
+			fmt.Errorf("load: %v", []byte(text)), errors.New(html.EscapeString(text)), errors.New(strings.ReplaceAll(text, " ", "_")),
+			errors.New(text[strings.LastIndex(text, ": ")+1:]))
+	}},
+	{"the words of an error", func(c *cage) error { return fmt.Errorf("load: %v", c.quoting()) }},
+	{"an error in a type of the program", func(c *cage) error { return &vaultError{Msg: fmt.Sprint(c.quoting())} }},
+	{"a panic with the words of an error", func(c *cage) error { panic(fmt.Sprint(c.quoting())) }},
+	{"a panic in a function that has a secret", func(c *cage) error {
+		if unlock(c.number(), c.secret()) {
+			return nil
+		}
+		return errors.New("there is no panic")
+	}},
+	{"the cause of a cancellation", func(c *cage) error {
+		ctx, cancel := context.WithCancelCause(c.ctx)
+		cancel(fmt.Errorf("giving up: %v", c.quoting()))
+		c.ctx = ctx
+		return errors.Join(context.Cause(ctx), c.query("SELECT 1"))
+	}},
+	{"a connection of its own", func(c *cage) error {
+		conn, err := c.db.Conn(c.ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return conn.Raw(func(raw any) error {
+			_, err := raw.(driver.QueryerContext).QueryContext(c.ctx, "SELEC '"+c.secret()+"' FROM vault", nil)
+			if err == nil || errors.Is(err, driver.ErrSkip) {
+				c.t.Error("the query was not tried")
+			}
+			return fmt.Errorf("raw: %v", err)
+		})
+	}},
 	{"a long text", func(c *cage) error {
 		return c.query("SELECT 1 WHERE 'a' IN ('" + strings.Repeat(c.secret()+"', '", 5000) + "')")
 	}},
@@ -297,6 +356,25 @@ var forPostgres = []scenario{
 		return c.query("SELECT s::int FROM (VALUES ('1'), ('" + c.secret() + "')) v (s)")
 	}},
 	{"the password of a role", func(c *cage) error { return c.exec("CREATE ROLE nobody LOGIN LOGIN PASSWORD '" + c.secret() + "'") }},
+	{"names that a function invents", func(c *cage) error {
+		name := "'of " + c.secret() + "'"
+		return c.exec("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '23505', CONSTRAINT = " + name + ", TABLE = " + name + ", COLUMN = " + name +
+			", DATATYPE = " + name + ", SCHEMA = " + name + "; END $$")
+	}},
+	{"keys beside an argument", func(c *cage) error {
+		return c.query("SELECT pgp_sym_encrypt($1, 'key of "+c.secret()+"'), set_config('a.b', 'value "+c.secret()+"', true)", c.secret())
+	}},
+	{"a setting beside an argument", func(c *cage) error {
+		return c.query("SELECT set_config('a.b', 'value "+c.secret()+"', true) WHERE $1 <> ''", c.secret())
+	}},
+	{"a program of a COPY", func(c *cage) error { return c.exec("COPY vault FROM PROGRAM 'echo " + c.secret() + "'") }},
+	{"a file of a COPY", func(c *cage) error { return c.exec("COPY vault FROM '/nowhere/" + c.secret() + "'") }},
+	{"a connection of a subscription", func(c *cage) error {
+		return c.exec("CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1 port=1 password=" + c.secret() + "' PUBLICATION p")
+	}},
+	{"a statement in a statement", func(c *cage) error {
+		return c.exec("DO $$ BEGIN EXECUTE 'SELEC ''" + c.secret() + "'''; END $$")
+	}},
 	{"a notification", func(c *cage) error { return c.exec("NOTIFY news, '" + c.secret() + "'") }},
 	{"a setting", func(c *cage) error { return c.exec("SET application_name = '" + c.secret() + "'") }},
 	{"a setting that is wrong", func(c *cage) error { return c.exec("SET work_mem = '" + c.secret() + "'") }},
@@ -371,6 +449,20 @@ var forMariaDB = []scenario{
 	{"a signal", func(c *cage) error {
 		return c.exec("BEGIN NOT ATOMIC SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '" + c.secret() + "'; END")
 	}},
+	{"names that a signal invents", func(c *cage) error {
+		name := "'of " + c.secret() + "'"
+		return c.exec("BEGIN NOT ATOMIC SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1062, CONSTRAINT_NAME = " + name + ", TABLE_NAME = " + name +
+			", MESSAGE_TEXT = 'Duplicate entry ''x'' for key ''of " + c.secret() + "'''; END")
+	}},
+	{"a key beside an argument", func(c *cage) error {
+		return c.query("SELECT AES_ENCRYPT(?, 'key of "+c.secret()+"')", c.secret())
+	}},
+	{"the password of a user that is there", func(c *cage) error { return c.exec("CREATE USER root IDENTIFIED BY '" + c.secret() + "'") }},
+	{"the password of a server", func(c *cage) error {
+		return c.exec("CREATE OR REPLACE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (USER '" + c.secret() + "', PASSWORD '" + c.secret() + "')")
+	}},
+	{"a statement in a statement", func(c *cage) error { return c.exec("EXECUTE IMMEDIATE 'SELEC ''" + c.secret() + "'''") }},
+	{"a statement that is prepared in a statement", func(c *cage) error { return c.exec("PREPARE s FROM 'SELECT ''" + c.secret() + "'''") }},
 	{"an enumeration without the value", func(c *cage) error {
 		return c.exec(c.bind("INSERT INTO kinds VALUES (?)"), c.secret())
 	}},
@@ -408,6 +500,27 @@ var forMariaDB = []scenario{
 	{"a password beside a parameter that is wrong", func(c *cage) error {
 		return c.connect("root:" + c.secret() + "@tcp(127.0.0.1:1)/db?timeout=" + c.secret())
 	}},
+}
+
+// quoting returns an error whose text quotes a secret.
+func (c *cage) quoting() error {
+	if c.engine.system == "postgresql" {
+		return c.exec("SELECT '" + c.secret() + "'::int")
+	}
+	return c.exec("INSERT INTO vault (id, secret, amount) VALUES (118, 'x', '" + c.secret() + "')")
+}
+
+// vaultError is an error of the program that keeps no error of the driver.
+type vaultError struct{ Msg string }
+
+func (e *vaultError) Error() string { return e.Msg }
+
+//go:noinline
+func unlock(number int64, secret string) bool {
+	if number > 0 && secret != "" {
+		panic("it does not open")
+	}
+	return true
 }
 
 func (c *cage) bind(query string) string { return (&journal{engine: c.engine}).bind(query) }
@@ -504,17 +617,20 @@ func free(t *testing.T, e engine, dsn string, s scenario) error {
 	db := must[*sql.DB](t)(otdb.Open(e.driverName, dsn, opts...))
 	defer db.Close()
 	runner := rec.Runner(t, worker.WithRecoverPanics(), worker.WithSlowStatements(time.Nanosecond))
+	outlets := observe.NewOutlets(t, runner, rec.TracerProvider)
 	c := &cage{t: t, db: db, engine: e, dsn: dsn, opts: opts}
 	err := runner.Run(t.Context(), "the scenario", func(ctx context.Context) error {
 		c.ctx = ctx
+		defer outlets.Look()
 		return s.do(c)
 	})
 	if c.hidden == 0 {
 		t.Error("the scenario has no secret")
 	}
-	everything := rec.Everything(t)
+	everything := rec.Everything(t) + outlets.Take()
+	observe.CheckUTF8(t, s.name, everything)
 	for _, form := range []string{
-		canary, numbers, password, "canary-Pa55", hex.EncodeToString([]byte(canary)),
+		canary, numbers, strconv.FormatInt(8_150_613_000_000, 16)[:7], password, "canary-Pa55", hex.EncodeToString([]byte(canary)),
 		base64.RawStdEncoding.EncodeToString([]byte(canary))[:11], fmt.Sprint([]byte(canary))[1:20],
 	} {
 		for line := range strings.Lines(everything) {

@@ -8,19 +8,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/taskspan/taskspan/errs"
+	"github.com/taskspan/taskspan/integration/internal/observe"
 	"github.com/taskspan/taskspan/otdb"
 	"github.com/taskspan/taskspan/worker"
 )
@@ -126,11 +130,6 @@ var canaryCalls = map[string]func(ctx context.Context, db *sql.DB, secret string
 	},
 	"an argument of no driver's type": func(ctx context.Context, db *sql.DB, secret string) error {
 		_, err := db.ExecContext(ctx, "INSERT INTO people (email) VALUES (?)", struct{ Password string }{secret})
-		return err
-	},
-	"a Valuer that fails": func(ctx context.Context, db *sql.DB, secret string) error {
-		_, err := db.ExecContext(ctx, "INSERT INTO people (email) VALUES (?)", failingValuer{errors.New("no value for the argument")})
-		_ = secret
 		return err
 	},
 	"a unique constraint": func(ctx context.Context, db *sql.DB, secret string) error {
@@ -296,6 +295,16 @@ func (chattyConn) QueryContext(_ context.Context, query string, _ []driver.Named
 		return nil, e
 	case "PANIC":
 		panic(errors.New("the driver panics because of " + secret))
+	case "PANIC AT A ROW":
+		return &chattyRows{panics: errors.New("the driver panics at the row of " + secret)}, nil
+	case "NEXT SET":
+		return &chattyRows{next: io.EOF, set: errors.New("there are no more results for " + secret)}, nil
+	case "BAD":
+		return nil, fmt.Errorf("the session is gone with %s: %w", secret, driver.ErrBadConn)
+	case "LONG":
+		return nil, errors.New(strings.Repeat("a long account of what a server did, ", 200) + "and the owner is " + secret)
+	case "BROKEN":
+		return nil, errors.New("the column \xff\xfe of \xc3 holds " + secret)
 	}
 	return nil, driver.ErrSkip
 }
@@ -314,13 +323,39 @@ func (c chattyConn) Close() error {
 	return nil
 }
 
+func (c chattyConn) CheckNamedValue(v *driver.NamedValue) error {
+	return fmt.Errorf("no column for %v in the session of %s", v.Value, c)
+}
+
 func (chattyConn) Begin() (driver.Tx, error) { return nil, errors.New("not supported") }
 
-type chattyRows struct{ next, close error }
+func (c chattyConn) BeginTx(context.Context, driver.TxOptions) (driver.Tx, error) {
+	if strings.HasPrefix(string(c), "busy:") {
+		return nil, errors.New("there is a transaction of " + string(c))
+	}
+	return chattyTx(c), nil
+}
+
+type chattyTx string
+
+func (t chattyTx) Commit() error { return errors.New("nothing was stored for " + string(t)) }
+
+func (t chattyTx) Rollback() error { return errors.New("nothing was given up for " + string(t)) }
+
+type chattyRows struct{ next, close, set, panics error }
 
 func (*chattyRows) Columns() []string { return []string{"a"} }
 
-func (r *chattyRows) Next([]driver.Value) error { return r.next }
+func (r *chattyRows) Next([]driver.Value) error {
+	if r.panics != nil {
+		panic(r.panics)
+	}
+	return r.next
+}
+
+func (r *chattyRows) HasNextResultSet() bool { return r.set != nil }
+
+func (r *chattyRows) NextResultSet() error { return r.set }
 
 func (r *chattyRows) Close() error { return r.close }
 
@@ -378,13 +413,21 @@ var canaryForms = map[string]func(error) error{
 		text, _ := json.Marshal(map[string]string{"error": err.Error()})
 		return errors.New(string(text))
 	},
-	"quoted twice":      func(err error) error { return fmt.Errorf("load: %q", fmt.Sprintf("%q", err)) },
-	"in upper case":     func(err error) error { return errors.New("load: " + strings.ToUpper(err.Error())) },
-	"in lower case":     func(err error) error { return errors.New(strings.ToLower(err.Error()) + " when loading") },
-	"trimmed":           func(err error) error { return errors.New(strings.Trim(err.Error(), "\"'.) \n")) },
-	"with joined lines": func(err error) error { return errors.New(strings.Join(strings.Fields(err.Error()), " ")) },
-	"in hexadecimal":    func(err error) error { return fmt.Errorf("load: %x", err.Error()) },
-	"in spaced bytes":   func(err error) error { return fmt.Errorf("load: % X, %v", err.Error(), []byte(err.Error())) },
+	"quoted twice":             func(err error) error { return fmt.Errorf("load: %q", fmt.Sprintf("%q", err)) },
+	"in upper case":            func(err error) error { return errors.New("load: " + strings.ToUpper(err.Error())) },
+	"in lower case":            func(err error) error { return errors.New(strings.ToLower(err.Error()) + " when loading") },
+	"trimmed":                  func(err error) error { return errors.New(strings.Trim(err.Error(), "\"'.) \n")) },
+	"with joined lines":        func(err error) error { return errors.New(strings.Join(strings.Fields(err.Error()), " ")) },
+	"in hexadecimal":           func(err error) error { return fmt.Errorf("load: %x", err.Error()) },
+	"in spaced bytes":          func(err error) error { return fmt.Errorf("load: % X, %v", err.Error(), []byte(err.Error())) },
+	"in HTML":                  func(err error) error { return errors.New("<p>" + html.EscapeString(err.Error()) + "</p>") },
+	"in a URL":                 func(err error) error { return errors.New("load: " + url.QueryEscape(err.Error())) },
+	"with underscores":         func(err error) error { return errors.New("load: " + strings.ReplaceAll(err.Error(), " ", "_")) },
+	"in Go's syntax":           func(err error) error { return fmt.Errorf("load: %#v", err) },
+	"in a type of the program": func(err error) error { return &loadError{Msg: "load: " + err.Error()} },
+	"one of many": func(err error) error {
+		return errors.Join(errors.New("one"), fmt.Errorf("two: %v\nthree: %v", err, errors.Join(err, io.EOF)))
+	},
 	"without its prefix": func(err error) error {
 		return errors.New("load " + err.Error()[strings.LastIndex(err.Error(), ": ")+1:])
 	},
@@ -407,6 +450,11 @@ var canaryForms = map[string]func(error) error{
 		return err
 	},
 }
+
+// loadError is an error of the program that keeps no error of the driver.
+type loadError struct{ Msg string }
+
+func (e *loadError) Error() string { return e.Msg }
 
 func init() {
 	const unconnected = otdb.DefaultOperations &^ otdb.OperationConnect &^ otdb.OperationPrepare
@@ -463,12 +511,80 @@ func init() {
 	}
 	calls["a chatty driver's statement that is closed"] = func(ctx context.Context, secret string) error {
 		return chattyDB(ctx, "", func(db *sql.DB) error {
-			stmt, err := db.PrepareContext(ctx, "KEEP '"+secret+"'")
+			conn, err := db.Conn(ctx) // a statement of a pool drops what its Close says
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			stmt, err := conn.PrepareContext(ctx, "KEEP '"+secret+"'")
 			if err != nil {
 				return err
 			}
 			return stmt.Close()
 		})
+	}
+	for name, end := range map[string]func(*sql.Tx) error{"commit": (*sql.Tx).Commit, "rollback": (*sql.Tx).Rollback} {
+		calls["a chatty driver's "+name] = func(ctx context.Context, secret string) error {
+			return chattyDB(ctx, secret, func(db *sql.DB) error {
+				tx, err := db.BeginTx(ctx, nil)
+				if err != nil {
+					return err
+				}
+				return end(tx)
+			})
+		}
+	}
+	calls["a chatty driver's BEGIN"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "busy:"+secret, func(db *sql.DB) error {
+			_, err := db.BeginTx(ctx, nil)
+			return err
+		})
+	}
+	calls["a chatty driver's argument"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "", func(db *sql.DB) error { return queryAll(ctx, db, "SHORT ?", secret) })
+	}
+	calls["a chatty driver's second result"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "", func(db *sql.DB) error {
+			rows, err := db.QueryContext(ctx, "NEXT SET '"+secret+"'")
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			rows.NextResultSet()
+			return rows.Err()
+		})
+	}
+	calls["a chatty driver's connection that is bad"] = func(ctx context.Context, secret string) error {
+		return chattyQuery(ctx, "", "BAD '"+secret+"'")
+	}
+	calls["a chatty driver's long text"] = func(ctx context.Context, secret string) error {
+		return chattyQuery(ctx, "", "LONG '"+secret+"'")
+	}
+	calls["a chatty driver's broken text"] = func(ctx context.Context, secret string) error {
+		return chattyQuery(ctx, "", "BROKEN '"+secret+"'")
+	}
+	calls["a chatty driver's connection in Raw"] = func(ctx context.Context, secret string) error {
+		return chattyDB(ctx, "", func(db *sql.DB) error {
+			conn, err := db.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			return conn.Raw(func(c any) error {
+				_, err := c.(driver.QueryerContext).QueryContext(ctx, "SHORT '"+secret+"'", nil)
+				return err
+			})
+		})
+	}
+	calls["what the cause of a cancellation says"] = func(ctx context.Context, secret string) error {
+		err := chattyQuery(ctx, "", "TABLE '"+secret+"'")
+		inner, cancel := context.WithCancelCause(ctx)
+		cancel(fmt.Errorf("giving up: %v", err))
+		_ = canaryRunner.Run(inner, "inner", func(ctx context.Context) error { return context.Cause(ctx) })
+		return err
+	}
+	canaryCalls["a chatty driver's panic at a row"] = func(ctx context.Context, _ *sql.DB, secret string) error {
+		return chattyQuery(ctx, "", "PANIC AT A ROW '"+secret+"'")
 	}
 	canaryCalls["a chatty driver's fields"] = func(ctx context.Context, _ *sql.DB, secret string) error {
 		return chattyQuery(ctx, "", "FIELDS '"+secret+"'")
@@ -480,16 +596,12 @@ func init() {
 		canaryCalls[name] = func(ctx context.Context, _ *sql.DB, secret string) error {
 			err := call(ctx, secret)
 			if err == nil || !strings.Contains(err.Error(), secret) {
-				panic("the driver does not say what it was given")
+				canaryMute = append(canaryMute, name)
 			}
 			return err
 		}
 	}
 }
-
-type failingValuer struct{ err error }
-
-func (v failingValuer) Value() (driver.Value, error) { return nil, v.err }
 
 // inCanaryTask is the input of a task: it has an allow-listed field and others.
 type inCanaryTask struct {
@@ -509,8 +621,13 @@ func queryAll(ctx context.Context, db *sql.DB, query string, args ...any) error 
 	return rows.Err()
 }
 
-// canaryOptions are those of the databases that a scenario opens itself.
-var canaryOptions []otdb.Option
+// canaryOptions are those of the databases that a scenario opens itself, and canaryRunner
+// runs its tasks. canaryMute are scenarios whose driver did not say what it was given.
+var (
+	canaryOptions []otdb.Option
+	canaryRunner  *worker.Runner
+	canaryMute    []string
+)
 
 func openAndPing(ctx context.Context, _ *sql.DB, dsn string) error {
 	db, err := otdb.Open("sqlite3", dsn, canaryOptions...)
@@ -559,29 +676,43 @@ func TestCanaries(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	canaryRunner = runner
+	outlets := observe.NewOutlets(t, runner, tracers)
+
 	var secrets []string
-	once := func(name string, run func(ctx context.Context, secret string) error) {
+	once := func(name string, look func(), run func(ctx context.Context, secret string) error) {
 		// Hexadecimal, so that it is well-formed in x'…' too, and without a digit, by
 		// which it would be known as a value.
 		secret := "cafe" + strings.Map(func(r rune) rune { return r - '0' + 'a' }, strconv.FormatInt(int64(len(secrets)+6*6*6*6), 6)) + "babe"
 		secrets = append(secrets, secret)
 		in := inCanaryTask{Batch: 1, Password: secret}
 		in.Nested.Token = secret
-		_ = runner.Run(t.Context(), "canary", func(ctx context.Context) error { return run(ctx, secret) }, worker.WithInput(in))
-		wantNo(t, name, exportedSpans(spans)+log.String(), secret)
+		// The page keeps 20 runs of a name, which is less than there are of a scenario.
+		task := fmt.Sprintf("canary %d", len(secrets)%2)
+		_ = runner.Run(t.Context(), task, func(ctx context.Context) error {
+			defer look()
+			return run(ctx, secret)
+		}, worker.WithInput(in))
+		exported := exportedSpans(spans) + log.String()
+		wantNo(t, name, exported, secret)
+		observe.CheckUTF8(t, name, exported)
 		spans.Reset()
 		log.Reset()
 	}
 	scenario := func(name string, run func(ctx context.Context, secret string) error) {
-		once(name, run)
+		first := len(secrets)
+		once(name, outlets.Look, run)
 		for how, say := range canaryForms {
-			once(name+", "+how, func(ctx context.Context, secret string) error {
+			once(name+", "+how, func() {}, func(ctx context.Context, secret string) error {
 				if err := run(ctx, secret); err != nil {
 					return say(err)
 				}
 				return nil
 			})
 		}
+		seen := outlets.Take()
+		wantNo(t, name, seen, secrets[first:]...)
+		observe.CheckUTF8(t, name, seen)
 	}
 	for _, text := range canaryStatements {
 		query := func(secret string) string {
@@ -597,15 +728,47 @@ func TestCanaries(t *testing.T) {
 		scenario(name, func(ctx context.Context, secret string) error { return run(ctx, db, secret) })
 	}
 	measured := exportedMetrics(t, reader)
-	for _, secret := range secrets {
-		wantNo(t, "metrics", measured, secret)
+	wantNo(t, "metrics", measured, secrets...)
+	if len(canaryMute) > 0 {
+		t.Errorf("these drivers do not say what they were given: %q", canaryMute)
 	}
 	if len(secrets) < 100 {
 		t.Errorf("%d scenarios", len(secrets))
 	}
 	t.Logf("%d scenarios", len(secrets))
 
-	// The search finds what is there: an allow-listed argument.
+	// Of a panic the functions are seen, and no arguments of theirs.
+	const card = 0x3b9d3828
+	_ = runner.Run(t.Context(), "canary", func(context.Context) error {
+		defer outlets.Look()
+		return charge(card)
+	})
+	charged := exportedSpans(spans) + log.String() + outlets.Take()
+	wantNo(t, "a panic", charged, strconv.FormatInt(card, 16))
+	wantNo(t, "a panic", charged, strconv.Itoa(card))
+	if !strings.Contains(charged, "drivers.charge(...)") {
+		t.Error("no stack of the panic")
+	}
+
+	// The search finds what is there: the name of a task, and a line that the program prints.
+	_ = runner.Run(t.Context(), "allowed-canary", func(context.Context) error {
+		defer outlets.Look()
+		slog.Error("printed-canary")
+		otel.Handle(errors.New("handled-canary"))
+		return nil
+	})
+	seen := outlets.Take()
+	for _, outlet := range []string{"page view=running json: ", "page view=recent html: ", "page run=", "report ", "tree ", "standard error "} {
+		_, there, _ := strings.Cut(seen, outlet)
+		if !strings.Contains(there, "-canary") {
+			t.Errorf("nothing is found in what is behind %q", outlet)
+		}
+	}
+	if !strings.Contains(seen, "printed-canary") || !strings.Contains(seen, "handled-canary") {
+		t.Error("what is printed is not seen")
+	}
+
+	// And an allow-listed argument.
 	open, err := otdb.Open("sqlite3", ":memory:", append(canaryOptions, otdb.WithQueryParameters(func(string) bool { return true }))...)
 	if err != nil {
 		t.Fatal(err)
@@ -619,10 +782,21 @@ func TestCanaries(t *testing.T) {
 	}
 }
 
-func wantNo(t *testing.T, where, exported, secret string) {
+//go:noinline
+func charge(card int) error {
+	if card > 0 {
+		panic("declined")
+	}
+	return nil
+}
+
+func wantNo(t *testing.T, where, exported string, secrets ...string) {
 	t.Helper()
-	if i := strings.Index(strings.ToLower(exported), secret); i >= 0 {
-		t.Errorf("%s: exported: …%s…", where, exported[max(0, i-200):min(len(exported), i+200)])
+	exported = strings.ToLower(exported)
+	for _, secret := range secrets {
+		if i := strings.Index(exported, secret); i >= 0 {
+			t.Errorf("%s: exported: …%s…", where, exported[max(0, i-200):min(len(exported), i+200)])
+		}
 	}
 }
 
