@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -36,10 +37,13 @@ type conn struct {
 	skipped []*skipped    // the statements that raw skipped, until they are prepared; oldest first
 	place   ledger.Place  // of an operation that is one call
 	waited  time.Duration // for this connection, by a caller who has had no operation yet
-	looked  bool          // whether its pool has a limit
 	resets  bool          // raw resets its session for each caller
 	settled bool          // what its caller waited for is claimed, and the next one resets the session
 	spare   *query        // for the next query
+
+	// When the connection looks next whether its pool has a limit: a reading of the clock, and
+	// for operations whose span knows its times in Unix nanoseconds.
+	lookAt, lookAtTimed int64
 
 	unclosed *unclosed            // of its connector
 	open     atomic.Pointer[rows] // outside of tasks: those that have been open for longest
@@ -68,7 +72,7 @@ func newConn(db *database, u *unclosed, lc driver.Conn) driver.Conn {
 		instrument.Handle(errors.New("otdb: otelsql's connection lacks a method; the connection is not wrapped"))
 		return lc
 	}
-	c := &conn{db: db, raw: l.Raw(), lifecycle: l, unclosed: u}
+	c := &conn{lookAt: math.MinInt64, lookAtTimed: math.MinInt64, db: db, raw: l.Raw(), lifecycle: l, unclosed: u}
 	c.execerCtx, _ = c.raw.(driver.ExecerContext)
 	c.queryerCtx, _ = c.raw.(driver.QueryerContext)
 	c.execer, _ = c.raw.(driver.Execer)   //nolint:staticcheck // see conn

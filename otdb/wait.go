@@ -21,7 +21,7 @@ const connectionWaitKey = attribute.Key("otdb.connection.wait")
 // waitThreshold is the shortest wait that is on a span.
 const waitThreshold = time.Millisecond
 
-// limitLookout is how long a pool without a limit is taken to have none.
+// limitLookout is how long a connection takes a pool without a limit to have none.
 const limitLookout = 100 * time.Millisecond
 
 // database/sql reports to nobody how long they waited for a connection. It adds each
@@ -35,11 +35,9 @@ type waitedPool struct {
 	*ledger.Pool
 	db *sql.DB
 
-	// A pool without a limit has no waits: it is looked at from time to time, for a
-	// limit may be set at any time, and usually is set after Open.
-	limited   atomic.Bool
-	next      atomic.Int64 // when it is looked at next, a reading of the clock
-	nextTimed atomic.Int64 // by operations whose span knows its times: in Unix nanoseconds
+	// A pool without a limit has no waits. Each connection looks at it from time to time,
+	// for a limit may be set at any time, and usually is set after Open.
+	limited atomic.Bool
 }
 
 func newWaitedPool(name string, db *sql.DB) *waitedPool {
@@ -57,17 +55,8 @@ func (p *waitedPool) claim(l *ledger.Ledger) time.Duration {
 	return d
 }
 
-// look reports whether the pool turns out to have a limit when o begins. It looks once in
-// limitLookout, and for each new connection.
-func (p *waitedPool) look(o *operation, fresh bool) bool {
-	next, at := &p.next, int64(o.began)
-	if o.times != nil {
-		next, at = &p.nextTimed, o.started.UnixNano()
-	}
-	if !fresh && at < next.Load() {
-		return false
-	}
-	next.Store(at + int64(limitLookout))
+// look reports whether the pool turns out to have a limit.
+func (p *waitedPool) look() bool {
 	if p.db.Stats().MaxOpenConnections <= 0 {
 		return false
 	}
@@ -162,13 +151,19 @@ func (o *operation) claimWait() {
 }
 
 // lookForLimits claims from pools that turn out to have a limit, now that the operation
-// has begun and knows when.
+// has begun and knows when. A connection looks once in limitLookout.
 func (o *operation) lookForLimits() {
-	c := o.wait.conn
-	fresh := !c.looked
-	c.looked = true
+	c, at := o.wait.conn, &o.wait.conn.lookAt
+	began := int64(o.began)
+	if o.times != nil {
+		at, began = &c.lookAtTimed, o.started.UnixNano()
+	}
+	if began < *at {
+		return
+	}
+	*at = began + int64(limitLookout)
 	for _, p := range c.db.waited() {
-		if !p.limited.Load() && p.look(o, fresh) {
+		if !p.limited.Load() && p.look() {
 			o.wait.took += p.claim(o.ledger)
 		}
 	}
