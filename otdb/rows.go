@@ -127,7 +127,7 @@ func (q *query) open(raw driver.Rows) driver.Rows {
 		r.txDone = q.tx.ctx.Done()
 	}
 	switch {
-	case op.ledger != nil:
+	case op.ledger != nil && q.place.Listed():
 		q.listed = true
 		r.publish()
 		q.place.Hold(r)

@@ -93,6 +93,11 @@ func TestUnclosedRows(t *testing.T) {
 				t.Cleanup(func() { _ = rows.Close() })
 			}
 			t.Cleanup(func() { _ = stmt.Close() })
+			// A task that has ended has no leaks any more.
+			over := ledger.New(nil, "over")
+			over.EndTask()
+			query(ledger.NewContext(ctx, over), db, "SELECT m FROM late")
+			_ = query(ledger.NewContext(ctx, over), db, "SELECT n FROM closed").Close()
 			// Of one connection, the rows that have been open for longer.
 			conn, err := db.Conn(ctx)
 			if err != nil {
@@ -121,7 +126,7 @@ func TestUnclosedRows(t *testing.T) {
 				t.Error(err)
 			}
 			r.WantHandled("otdb: rows were open when their database was closed: " +
-				"SELECT orders (2), SELECT customers (1), SELECT events (1), SELECT parcels (1), other_sql (1); close rows, or cancel their context")
+				"SELECT orders (2), SELECT customers (1), SELECT events (1), SELECT late (1), SELECT parcels (1), other_sql (1); close rows, or cancel their context")
 			if leaks := task.EndTask(); len(leaks) != 1 {
 				t.Errorf("the task has leaked %v", leaks)
 			}

@@ -107,6 +107,9 @@ func (l *Ledger) begin(p *Place, text *Text) {
 	}
 }
 
+// Listed reports whether a task has the operation in its list.
+func (p *Place) Listed() bool { return p.owner.Load() != nil }
+
 // Hold records that the operation has returned a result set that is open: from now
 // on it is a leak if nobody ends it.
 func (p *Place) Hold(leaker Leaker) {
