@@ -1,6 +1,7 @@
 package errs
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"strings"
@@ -73,12 +74,8 @@ func Classify(err error) Class {
 	switch err { // by far the most frequent ones, and worth the short cut
 	case nil:
 		return Class{}
-	case context.Canceled:
-		return Class{Kind: KindCanceled, Type: "context.Canceled"}
-	case context.DeadlineExceeded:
-		return Class{Kind: KindTimeout, Type: "context.DeadlineExceeded"}
-	case driver.ErrBadConn:
-		return Class{Kind: KindConnection, Type: "driver.ErrBadConn", Retryable: true}
+	case context.Canceled, context.DeadlineExceeded, driver.ErrBadConn:
+		return knownValue(err)
 	}
 	w := walker{budget: maxNodes}
 	f, _ := w.visit(err, 0)
@@ -90,13 +87,7 @@ func (c Class) normal(name string) Class {
 	if c.Kind == KindNone || c.Kind > KindOther {
 		c.Kind = KindOther
 	}
-	if c.Type == "" {
-		c.Type = c.Code
-	}
-	if c.Type == "" {
-		c.Type = name
-	}
-	c.Type, c.Code = label(c.Type), label(c.Code)
+	c.Type, c.Code = label(cmp.Or(c.Type, c.Code, name)), label(c.Code)
 	return c
 }
 

@@ -126,12 +126,5 @@ func configuration(raw string, info *typeInfo) string {
 
 // parameterName returns the name that s begins with, of letters and underscores.
 func parameterName(s string) string {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '_':
-		default:
-			return s[:i]
-		}
-	}
-	return s
+	return s[:len(s)-len(strings.TrimLeft(s, lowercase+uppercase+"_"))]
 }

@@ -1,6 +1,7 @@
 package errs
 
 import (
+	"cmp"
 	"reflect"
 	"strconv"
 )
@@ -76,23 +77,15 @@ func failureOf(err error, info *typeInfo) (f failure, ok bool) {
 func codeOf(err error, info *typeInfo) (f failure, ok bool) {
 	switch info.shape {
 	case shapeSQLState:
-		if s, is := err.(sqlStater); is {
-			return sqlStateFailure(s.SQLState())
-		}
+		return sqlStateFailure(err.(sqlStater).SQLState())
 	case shapePostgresField:
-		if s, is := err.(postgresFielder); is {
-			return sqlStateFailure(s.Field('C'))
-		}
+		return sqlStateFailure(err.(postgresFielder).Field('C'))
 	case shapePostgres:
 		return sqlStateFailure(fieldText(err, info.code))
 	case shapeMySQL, shapeMyError:
 		return mysqlFailure(err, info)
 	case shapeSQLite:
-		code := fieldNumber(err, info.extended)
-		if code == 0 {
-			code = fieldNumber(err, info.code)
-		}
-		return sqliteFailure(code)
+		return sqliteFailure(cmp.Or(fieldNumber(err, info.extended), fieldNumber(err, info.code)))
 	case shapeSQLiteErrNo:
 		return sqliteFailure(integer(reflect.ValueOf(err)))
 	case shapeSQLiteCode:
@@ -104,9 +97,7 @@ func codeOf(err error, info *typeInfo) (f failure, ok bool) {
 		}
 		return sqliteFailure(code)
 	case shapeSQLServer:
-		if s, is := err.(sqlServerNumberer); is {
-			return numbered(systemSQLServer, sqlServerCodes, int(s.SQLErrorNumber()))
-		}
+		return numbered(systemSQLServer, sqlServerCodes, int(err.(sqlServerNumberer).SQLErrorNumber()))
 	}
 	return failure{}, false
 }

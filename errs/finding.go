@@ -68,7 +68,7 @@ func (n *node) note() finding {
 		}
 		f.raise(r, class)
 	}
-	f.unsent = info.retrier && safeToRetry(err)
+	f.unsent = info.retrier && confirms(err.(interface{ SafeToRetry() bool }).SafeToRetry) // pgconn's
 	f.noteType(n)
 	return f
 }
@@ -107,7 +107,7 @@ func (f *finding) noteType(n *node) {
 	if n.info.worded && isConversion(n.raw) {
 		f.raise(rankType, Class{Kind: KindData})
 	}
-	if n.info.times && timedOut(n.err) {
+	if n.info.times && confirms(n.err.(interface{ Timeout() bool }).Timeout) {
 		f.raise(rankTimeout, Class{Kind: KindTimeout})
 	}
 }
@@ -206,27 +206,22 @@ func (f *finding) opaque(info *typeInfo) string {
 // typeKind returns the kind of an error by its type alone, so that the packages of
 // the types need not be imported.
 func typeKind(info *typeInfo) Kind {
-	switch info.origin {
-	case originDriver:
-		return driverKinds[info.name]
-	case originStd:
-		if kind, ok := standardKinds[info.name]; ok {
-			return kind
-		}
-		switch pkg, _, _ := strings.Cut(strings.TrimPrefix(info.name, "*"), "."); pkg {
-		case "tls", "x509":
-			return KindConnection
-		}
+	if !info.isLibrary() {
+		return KindNone
+	}
+	if kind, ok := libraryKinds[info.name]; ok {
+		return kind
+	}
+	pkg, _, _ := strings.Cut(strings.TrimPrefix(info.name, "*"), ".")
+	if info.origin == originStd && (pkg == "tls" || pkg == "x509") {
+		return KindConnection
 	}
 	return KindNone
 }
 
-var driverKinds = map[string]Kind{
-	"pgx.ScanArgError": KindData,
-}
-
-// standardKinds holds types of the standard library by name.
-var standardKinds = map[string]Kind{
+// libraryKinds holds types of the standard library and of drivers by name.
+var libraryKinds = map[string]Kind{
+	"pgx.ScanArgError":            KindData,
 	"*textproto.Error":            KindConnection,
 	"*strconv.NumError":           KindData,
 	"*time.ParseError":            KindData,

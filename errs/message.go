@@ -3,7 +3,6 @@ package errs
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/taskspan/taskspan/internal/drivertext"
 )
@@ -122,10 +121,5 @@ func oneLine(s string) string {
 
 // isLine reports whether s is of printable ASCII, and needs no work.
 func isLine(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= utf8.RuneSelf || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
+	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' || c >= unicode.MaxASCII }) < 0
 }

@@ -304,7 +304,7 @@ func (n *names) addRowColumn(text, prefix string) {
 		return
 	}
 	column, row, ok := strings.Cut(text, " at row ")
-	if !ok || row == "" || strings.Trim(row, "0123456789") != "" {
+	if !ok || !isDigits(row) {
 		return
 	}
 	if strings.HasPrefix(column, "`") {

@@ -69,6 +69,17 @@ func isIdentifier(s string) bool {
 	return !start
 }
 
+const (
+	lowercase = "abcdefghijklmnopqrstuvwxyz"
+	uppercase = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits    = "0123456789"
+)
+
+func isDigits(s string) bool { return consistsOf(s, digits) }
+
+// consistsOf reports whether s is not empty and has no other characters.
+func consistsOf(s, characters string) bool { return s != "" && strings.Trim(s, characters) == "" }
+
 // between returns what stands in s between prefix and suffix, if s is just that.
 func between(s, prefix, suffix string) (string, bool) {
 	s, ok := strings.CutPrefix(s, prefix)

@@ -242,26 +242,17 @@ func shapeOf(t, base reflect.Type) shape {
 	if base.Kind() != reflect.Struct {
 		return shapeNone
 	}
-	has := func(field string, kinds ...reflect.Kind) bool {
-		f, ok := base.FieldByName(field)
-		if !ok || !f.IsExported() {
-			return false
-		}
-		for _, k := range kinds {
-			if f.Type.Kind() == k {
-				return true
-			}
-		}
-		return false
+	has := func(kind func(reflect.Kind) bool, fields ...string) bool {
+		return !slices.ContainsFunc(fields, func(field string) bool { return pathOf(base, kind, field) == nil })
 	}
 	switch {
-	case name == "MySQLError" && has("Number", integers...) && has("Message", reflect.String):
+	case name == "MySQLError" && has(isInteger, "Number") && has(isString, "Message"):
 		return shapeMySQL
-	case name == "MyError" && has("Code", integers...) && has("Message", reflect.String) && has("State", reflect.String):
+	case name == "MyError" && has(isInteger, "Code") && has(isString, "Message", "State"):
 		return shapeMyError
-	case name == "Error" && has("Code", integers...) && has("ExtendedCode", integers...):
+	case name == "Error" && has(isInteger, "Code", "ExtendedCode"):
 		return shapeSQLite
-	case has("Severity", reflect.String) && has("Code", reflect.String) && has("Message", reflect.String) &&
+	case has(isString, "Severity", "Code", "Message") &&
 		(base.String() == "pq.Error" || isDriverPath(base.PkgPath())): // an application may have such fields too
 		return shapePostgres
 	}
@@ -275,47 +266,45 @@ var sqliteNumbers = map[string]bool{
 	"ErrorCode": true, "ExtendedErrorCode": true, // ncruces
 }
 
-var integers = []reflect.Kind{
-	reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-	reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64,
-}
-
 // isNumber reports whether there is such a method, and it takes nothing and returns an
 // integer.
 func isNumber(m reflect.Method, ok bool) bool {
 	return ok && m.Type.NumIn() == 1 && m.Type.NumOut() == 1 && isInteger(m.Type.Out(0).Kind())
 }
 
-func isInteger(k reflect.Kind) bool { return slices.Contains(integers, k) }
+func isInteger(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Uint64 }
+
+func isString(k reflect.Kind) bool { return k == reflect.String }
+
+// pathOf returns the path of the first of these fields that is exported and of such a
+// kind, and nil if there is none.
+func pathOf(base reflect.Type, kind func(reflect.Kind) bool, names ...string) []int {
+	for _, name := range names {
+		if f, ok := base.FieldByName(name); ok && f.IsExported() && kind(f.Type.Kind()) {
+			return f.Index
+		}
+	}
+	return nil
+}
 
 // findFields notes where the fields are that hold a code or name a part of the schema.
 func (info *typeInfo) findFields(base reflect.Type) {
-	path := func(kind func(reflect.Kind) bool, names ...string) []int {
-		for _, name := range names {
-			if f, ok := base.FieldByName(name); ok && f.IsExported() && kind(f.Type.Kind()) {
-				return f.Index
-			}
-		}
-		return nil
-	}
-	text := func(k reflect.Kind) bool { return k == reflect.String }
-	number := func(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Uint64 }
 	switch info.shape {
 	case shapeMySQL:
-		info.code = path(number, "Number")
+		info.code = pathOf(base, isInteger, "Number")
 	case shapePostgres:
-		info.code = path(text, "Code")
+		info.code = pathOf(base, isString, "Code")
 	default:
-		info.code = path(number, "Code")
+		info.code = pathOf(base, isInteger, "Code")
 	}
-	info.extended = path(number, "ExtendedCode")
-	info.schema = path(text, "SchemaName", "Schema")
-	info.table = path(text, "TableName", "Table")
-	info.column = path(text, "ColumnName", "Column")
-	info.dataType = path(text, "DataTypeName")
-	info.constraint = path(text, "ConstraintName", "Constraint")
-	info.message = path(text, "Message")
-	info.state = path(func(k reflect.Kind) bool { return k == reflect.String || k == reflect.Array }, "SQLState", "State")
+	info.extended = pathOf(base, isInteger, "ExtendedCode")
+	info.schema = pathOf(base, isString, "SchemaName", "Schema")
+	info.table = pathOf(base, isString, "TableName", "Table")
+	info.column = pathOf(base, isString, "ColumnName", "Column")
+	info.dataType = pathOf(base, isString, "DataTypeName")
+	info.constraint = pathOf(base, isString, "ConstraintName", "Constraint")
+	info.message = pathOf(base, isString, "Message")
+	info.state = pathOf(base, func(k reflect.Kind) bool { return k == reflect.String || k == reflect.Array }, "SQLState", "State")
 }
 
 // field returns the field of err at path, and false if it cannot be reached.

@@ -10,7 +10,6 @@ import (
 
 const (
 	sqliteError            = 1
-	sqliteConstraint       = 19
 	sqliteConstraintUnique = 2067
 	sqliteConstraintPK     = 1555
 	sqliteConstraintRowID  = 2579

@@ -110,20 +110,7 @@ func words(list ...string) string {
 }
 
 func isWord(s string) bool {
-	if s == "" || len(s) > 16 {
-		return false
-	}
-	letters := 0
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-			letters++
-		case c >= '0' && c <= '9', c == '_':
-		default:
-			return false
-		}
-	}
-	return letters > 0
+	return len(s) <= 16 && strings.ContainsAny(s, lowercase+uppercase) && consistsOf(s, lowercase+uppercase+digits+"_")
 }
 
 // valueType is the name of the type of a value.

@@ -192,14 +192,12 @@ func (t *templater) quoted(size int) {
 		}
 		return !startsWord(t.in[i+size:])
 	})
-	told := len(t.told)
-	start := len(t.out)
+	told, start := len(t.told), len(t.out)
+	t.at = from
 	if end < 0 {
-		t.at = from
 		t.skip(len(t.in))
 		return
 	}
-	t.at = from
 	t.skip(end)
 	if len(t.told) > told {
 		t.out = append(t.out[:start], quote+string(t.out[start:])+quote...)
@@ -470,7 +468,7 @@ func isGoName(s string) bool {
 	pkg, name, ok := strings.Cut(s, ".")
 	switch pkg {
 	case "strconv", "json", "sql", "driver", "context", "io", "os", "net", "netip", "http", "url", "xml", "time", "errors", "tls", "x509", "reflect", "runtime", "template":
-		return ok && len(name) < 40 && name != "" && name[0] >= 'A' && name[0] <= 'Z' && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+		return ok && len(name) < 40 && consistsOf(name, lowercase+uppercase) && name[0] <= 'Z'
 	}
 	return false
 }

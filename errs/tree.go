@@ -45,22 +45,11 @@ func elements(err error) []error {
 // is asks err's own method Is.
 func is(err, target error) bool {
 	i, ok := err.(interface{ Is(error) bool })
-	if !ok {
-		return false
-	}
-	yes, _ := try(func() bool { return i.Is(target) })
-	return yes
+	return ok && confirms(func() bool { return i.Is(target) })
 }
 
-// timedOut asks err's own method Timeout.
-func timedOut(err error) bool {
-	yes, _ := try(err.(interface{ Timeout() bool }).Timeout)
-	return yes
-}
-
-// safeToRetry asks err's own method SafeToRetry, by which pgconn reports that nothing had
-// been sent to the server.
-func safeToRetry(err error) bool {
-	yes, _ := try(err.(interface{ SafeToRetry() bool }).SafeToRetry)
-	return yes
+// confirms asks an error's own method, of which a panic is a no.
+func confirms(method func() bool) bool {
+	yes, ok := try(method)
+	return yes && ok
 }

@@ -35,58 +35,43 @@ func valueClass(err error, raw string, info *typeInfo) (Class, bool) {
 	return class, class.Type != ""
 }
 
-// knownValue compares err with each value. None of them is of a type that cannot
-// be compared, so that the comparison cannot panic, whatever err is.
+// knownValues are compared with each error, the most frequent first. None of them is
+// of a type that cannot be compared, so that the comparison cannot panic.
+var knownValues = [...]struct {
+	err   error
+	class Class
+}{
+	{context.Canceled, Class{Kind: KindCanceled, Type: typeCanceled}},
+	{context.DeadlineExceeded, Class{Kind: KindTimeout, Type: typeDeadline}},
+	{sql.ErrNoRows, Class{Kind: KindNotFound, Type: "sql.ErrNoRows"}},
+	{driver.ErrBadConn, Class{Kind: KindConnection, Type: "driver.ErrBadConn", Retryable: true}}, // by contract: nothing was done, database/sql tries again
+	{sql.ErrTxDone, Class{Kind: KindOther, Type: "sql.ErrTxDone"}},
+	{sql.ErrConnDone, Class{Kind: KindConnection, Type: "sql.ErrConnDone"}},
+	{driver.ErrSkip, Class{Kind: KindOther, Type: "driver.ErrSkip"}},
+	{driver.ErrRemoveArgument, Class{Kind: KindOther, Type: "driver.ErrRemoveArgument"}},
+	{io.EOF, Class{Kind: KindOther, Type: "io.EOF"}},
+	{io.ErrUnexpectedEOF, Class{Kind: KindOther, Type: "io.ErrUnexpectedEOF"}},
+	{io.ErrClosedPipe, Class{Kind: KindConnection, Type: "io.ErrClosedPipe"}},
+	{io.ErrShortWrite, Class{Kind: KindOther, Type: "io.ErrShortWrite"}},
+	{io.ErrNoProgress, Class{Kind: KindOther, Type: "io.ErrNoProgress"}},
+	{net.ErrClosed, Class{Kind: KindConnection, Type: "net.ErrClosed"}},
+	{os.ErrDeadlineExceeded, Class{Kind: KindTimeout, Type: "os.ErrDeadlineExceeded"}},
+	{fs.ErrNotExist, Class{Kind: KindNotFound, Type: "fs.ErrNotExist"}},
+	{fs.ErrExist, Class{Kind: KindOther, Type: "fs.ErrExist"}},
+	{fs.ErrPermission, Class{Kind: KindPermission, Type: "fs.ErrPermission"}},
+	{fs.ErrInvalid, Class{Kind: KindOther, Type: "fs.ErrInvalid"}},
+	{fs.ErrClosed, Class{Kind: KindOther, Type: "fs.ErrClosed"}},
+	{strconv.ErrSyntax, Class{Kind: KindData, Type: "strconv.ErrSyntax"}},
+	{strconv.ErrRange, Class{Kind: KindData, Type: "strconv.ErrRange"}},
+	{bufio.ErrTooLong, Class{Kind: KindData, Type: "bufio.ErrTooLong"}},
+	{errors.ErrUnsupported, Class{Kind: KindOther, Type: "errors.ErrUnsupported"}},
+}
+
 func knownValue(err error) Class {
-	switch err {
-	case context.Canceled:
-		return Class{Kind: KindCanceled, Type: typeCanceled}
-	case context.DeadlineExceeded:
-		return Class{Kind: KindTimeout, Type: typeDeadline}
-	case sql.ErrNoRows:
-		return Class{Kind: KindNotFound, Type: "sql.ErrNoRows"}
-	case driver.ErrBadConn: // by contract: nothing was done, database/sql tries again
-		return Class{Kind: KindConnection, Type: "driver.ErrBadConn", Retryable: true}
-	case sql.ErrTxDone:
-		return Class{Kind: KindOther, Type: "sql.ErrTxDone"}
-	case sql.ErrConnDone:
-		return Class{Kind: KindConnection, Type: "sql.ErrConnDone"}
-	case driver.ErrSkip:
-		return Class{Kind: KindOther, Type: "driver.ErrSkip"}
-	case driver.ErrRemoveArgument:
-		return Class{Kind: KindOther, Type: "driver.ErrRemoveArgument"}
-	case io.EOF:
-		return Class{Kind: KindOther, Type: "io.EOF"}
-	case io.ErrUnexpectedEOF:
-		return Class{Kind: KindOther, Type: "io.ErrUnexpectedEOF"}
-	case io.ErrClosedPipe:
-		return Class{Kind: KindConnection, Type: "io.ErrClosedPipe"}
-	case io.ErrShortWrite:
-		return Class{Kind: KindOther, Type: "io.ErrShortWrite"}
-	case io.ErrNoProgress:
-		return Class{Kind: KindOther, Type: "io.ErrNoProgress"}
-	case net.ErrClosed:
-		return Class{Kind: KindConnection, Type: "net.ErrClosed"}
-	case os.ErrDeadlineExceeded:
-		return Class{Kind: KindTimeout, Type: "os.ErrDeadlineExceeded"}
-	case fs.ErrNotExist:
-		return Class{Kind: KindNotFound, Type: "fs.ErrNotExist"}
-	case fs.ErrExist:
-		return Class{Kind: KindOther, Type: "fs.ErrExist"}
-	case fs.ErrPermission:
-		return Class{Kind: KindPermission, Type: "fs.ErrPermission"}
-	case fs.ErrInvalid:
-		return Class{Kind: KindOther, Type: "fs.ErrInvalid"}
-	case fs.ErrClosed:
-		return Class{Kind: KindOther, Type: "fs.ErrClosed"}
-	case strconv.ErrSyntax:
-		return Class{Kind: KindData, Type: "strconv.ErrSyntax"}
-	case strconv.ErrRange:
-		return Class{Kind: KindData, Type: "strconv.ErrRange"}
-	case bufio.ErrTooLong:
-		return Class{Kind: KindData, Type: "bufio.ErrTooLong"}
-	case errors.ErrUnsupported:
-		return Class{Kind: KindOther, Type: "errors.ErrUnsupported"}
+	for i := range knownValues {
+		if knownValues[i].err == err {
+			return knownValues[i].class
+		}
 	}
 	return Class{}
 }
@@ -110,26 +95,22 @@ func matchedValue(err error, info *typeInfo) error {
 	return nil
 }
 
-// namedByText knows a few values of drivers and of database/sql that cannot be
+// namedTexts are of a few values of drivers and of database/sql that cannot be
 // compared with, because they are not exported or because no driver is imported.
 // They are of errors.New, and their texts are constants.
+var namedTexts = map[string]Class{
+	"sql: database is closed": {Kind: KindConnection, Type: "sql.errDBClosed"},
+	"invalid connection":      {Kind: KindConnection, Type: "mysql.ErrInvalidConn"},
+	"malformed packet":        {Kind: KindConnection, Type: "mysql.ErrMalformPkt"},
+	"conn closed":             {Kind: KindConnection, Type: "pgconn.ErrConnClosed"},
+	"closed pool":             {Kind: KindConnection, Type: "puddle.ErrClosedPool"},
+}
+
 func namedByText(text string, info *typeInfo) Class {
 	if info.name != errorString {
 		return Class{}
 	}
-	switch text {
-	case "sql: database is closed":
-		return Class{Kind: KindConnection, Type: "sql.errDBClosed"}
-	case "invalid connection":
-		return Class{Kind: KindConnection, Type: "mysql.ErrInvalidConn"}
-	case "malformed packet":
-		return Class{Kind: KindConnection, Type: "mysql.ErrMalformPkt"}
-	case "conn closed":
-		return Class{Kind: KindConnection, Type: "pgconn.ErrConnClosed"}
-	case "closed pool":
-		return Class{Kind: KindConnection, Type: "puddle.ErrClosedPool"}
-	}
-	return Class{}
+	return namedTexts[text]
 }
 
 // isEnd reports whether the type of a class is that of an end of input.

@@ -91,13 +91,10 @@ func (w *walker) visitText(n *node, f finding, spoke bool, depth int) (finding, 
 		w.driver = true
 	}
 	n.role = w.roleOf(n, spoke)
+	w.within = n.role == roleOwn
 	switch n.role {
-	case roleOwn:
-		w.within = true
-	case rolePanic, roleCarrier, roleJoin:
-		w.within = false
+	case roleOwn, rolePanic, roleCarrier, roleJoin:
 	default:
-		w.within = false
 		w.foreign++
 	}
 	var texts []safeText

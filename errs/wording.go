@@ -286,13 +286,5 @@ func (r *reader) quoted() (string, bool) {
 // isTypeName reports whether s can be the name of a Go type.
 func isTypeName(s string) bool {
 	s = strings.ReplaceAll(s, "interface {}", "any")
-	if s == "" || len(s) > maxType {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i] | 0x20; (c < 'a' || c > 'z') && (s[i] < '0' || s[i] > '9') && !strings.ContainsRune("*[]._", rune(s[i])) {
-			return false
-		}
-	}
-	return true
+	return len(s) <= maxType && consistsOf(s, lowercase+uppercase+digits+"*[]._")
 }
