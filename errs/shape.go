@@ -84,30 +84,19 @@ func infoOf(err error) *typeInfo {
 	return info.(*typeInfo)
 }
 
-var (
-	errorType      = reflect.TypeFor[error]()
-	unwrapType     = reflect.TypeFor[interface{ Unwrap() error }]()
-	unwrapManyType = reflect.TypeFor[interface{ Unwrap() []error }]()
-	isType         = reflect.TypeFor[interface{ Is(error) bool }]()
-	timeoutType    = reflect.TypeFor[interface{ Timeout() bool }]()
-	retrierType    = reflect.TypeFor[interface{ SafeToRetry() bool }]()
-	classifiedType = reflect.TypeFor[Classified]()
-	sqlStateType   = reflect.TypeFor[sqlStater]()
-	sqlServerType  = reflect.TypeFor[sqlServerNumberer]()
-	fielderType    = reflect.TypeFor[postgresFielder]()
-	panicType      = reflect.TypeFor[*PanicError]()
-)
+// implements reports whether t has the methods of the interface T.
+func implements[T any](t reflect.Type) bool { return t.Implements(reflect.TypeFor[T]()) }
 
 func newTypeInfo(t reflect.Type) *typeInfo {
 	info := &typeInfo{
 		name:        typeName(t),
-		unwraps:     t.Implements(unwrapType),
-		unwrapsMany: t.Implements(unwrapManyType),
-		list:        t.Kind() == reflect.Slice && t.Elem().Implements(errorType),
-		matches:     t.Implements(isType),
-		times:       t.Implements(timeoutType),
-		retrier:     t.Implements(retrierType),
-		classified:  t.Implements(classifiedType),
+		unwraps:     implements[interface{ Unwrap() error }](t),
+		unwrapsMany: implements[interface{ Unwrap() []error }](t),
+		list:        t.Kind() == reflect.Slice && implements[error](t.Elem()),
+		matches:     implements[interface{ Is(error) bool }](t),
+		times:       implements[interface{ Timeout() bool }](t),
+		retrier:     implements[interface{ SafeToRetry() bool }](t),
+		classified:  implements[Classified](t),
 		pointer:     t.Kind() == reflect.Pointer,
 	}
 	base := t
@@ -155,7 +144,7 @@ func originOf(t, base reflect.Type) origin {
 	}
 	first, _, _ := strings.Cut(path, "/")
 	switch {
-	case t == panicType:
+	case t == reflect.TypeFor[*PanicError]():
 		return originPanic
 	case path == "errors" || path == "fmt" || path == "github.com/pkg/errors":
 		return originText
@@ -226,11 +215,11 @@ func strengthOf(info *typeInfo, base reflect.Type) strength {
 func shapeOf(t, base reflect.Type) shape {
 	name := base.Name()
 	switch {
-	case t.Implements(sqlStateType):
+	case implements[sqlStater](t):
 		return shapeSQLState
-	case t.Implements(sqlServerType):
+	case implements[sqlServerNumberer](t):
 		return shapeSQLServer
-	case t.Implements(fielderType):
+	case implements[postgresFielder](t):
 		return shapePostgresField
 	case sqliteNumbers[name] && isInteger(base.Kind()) && strings.Contains(base.PkgPath(), "sqlite"):
 		return shapeSQLiteErrNo
