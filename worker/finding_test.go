@@ -65,7 +65,7 @@ func foundMetric(byKind map[string]int64) metricdata.Metrics {
 	}
 	return metricdata.Metrics{
 		Name:        "worker.task.findings",
-		Description: "What worker tasks did to their databases and should not.",
+		Description: "Findings of worker tasks, by kind.",
 		Unit:        "{finding}",
 		Data:        sum,
 	}
@@ -325,7 +325,7 @@ func TestTransactionsAndWaits(t *testing.T) {
 			t.Errorf("%v", s.Attributes())
 		}
 		b.WantMetric(histogram("worker.task.db.wait",
-			"Time that a worker task waited for database connections, of tasks that waited.",
+			"Time that a worker task waited for database connections, if it waited.",
 			observations(kv{"worker.task.name": "load"}, 2.999)))
 	})
 }

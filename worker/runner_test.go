@@ -724,12 +724,12 @@ func TestLedger(t *testing.T) {
 			activeMetric(map[string]int64{"inner": 0, "outer": 0, "none": 0}),
 			metricdata.Metrics{
 				Name:        "worker.task.db.operations",
-				Description: "Database operations of a worker task that had any.",
+				Description: "Database operations of a worker task, if it had any.",
 				Unit:        "{operation}",
 				Data: oteltest.Whole(oteltest.Histogram(operationBuckets,
 					slices.Concat(observations(inner, 2), observations(outer, 3)))),
 			},
-			histogram("worker.task.db.duration", "Time inside database drivers, of a worker task that had database operations.",
+			histogram("worker.task.db.duration", "Time of a worker task inside database drivers, if it had database operations.",
 				observations(inner, .03), observations(outer, .05)),
 		)
 	})
