@@ -65,32 +65,72 @@ func (t *templater) step() {
 		t.quoted(size)
 	case r == '=':
 		t.value()
-	case closerOf(r) != 0 && !(r == '<' && !t.isTag()):
-		t.group(closerOf(r), size)
+	case closersOf(r) != "" && !(r == '<' && !t.isTag()):
+		t.group(closersOf(r), size)
+	case doubtful[r] != "" && t.opens(r, size):
+		t.group(doubtful[r], size)
 	default:
 		t.word()
 	}
 }
 
-// closerOf returns what ends a bracket or a quote of print, and 0 if r is none.
-func closerOf(r rune) rune {
+// closersOf returns what may end a bracket or a quote of print, and "" if r is none.
+func closersOf(r rune) string {
 	switch r {
-	case '(', '（':
-		return r + 1
-	case '[', '{', '<':
-		return r + 2
-	case '“':
-		return '”'
-	case '„':
-		return '“'
-	case '‘':
-		return '’'
-	case '«':
-		return '»'
-	case '‹', '「', '『', '【', '《':
-		return r + 1
+	case '(':
+		return ")"
+	case '[':
+		return "]"
+	case '{':
+		return "}"
+	case '<':
+		return ">"
 	}
-	return 0
+	if r < utf8.RuneSelf {
+		return ""
+	}
+	switch r {
+	case '‘', '‛':
+		return "’"
+	case '“', '‟':
+		return "”"
+	case '‚':
+		return "‘’"
+	case '„':
+		return "“”"
+	case '«':
+		return "»"
+	case '〝':
+		return "〞〟"
+	}
+	switch {
+	case unicode.In(r, unicode.Ps, unicode.Pi) && unicode.In(r+1, unicode.Pe, unicode.Pf), r == '❝', r == '❛':
+		return string(r + 1)
+	case r == '［', r == '｛':
+		return string(r + 2)
+	}
+	return ""
+}
+
+// doubtful has what ends a quote that begins, in some languages, with what ends one in
+// others, or with an accent.
+var doubtful = map[rune]string{'”': "”", '’': "’", '»': "«»", '›': "‹›", '＂': "＂", '＇': "＇", '´': "´"}
+
+// opens reports whether a quote begins with the character here, which is doubtful: no
+// word stands in front of it, one stands behind it, and it is ended.
+func (t *templater) opens(r rune, size int) bool {
+	before, _ := utf8.DecodeLastRuneInString(t.in[:t.at])
+	after, _ := utf8.DecodeRuneInString(t.in[t.at+size:])
+	if t.at > 0 && !unicode.IsSpace(before) && !strings.ContainsRune(":,;", before) || unicode.IsSpace(after) {
+		return false
+	}
+	return t.find(t.at+size, func(i int) bool { return startsWith(t.in[i:], doubtful[r]) }) >= 0
+}
+
+// startsWith reports whether s starts with one of the characters.
+func startsWith(s, chars string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return s != "" && strings.ContainsRune(chars, r)
 }
 
 // atSpan reports whether a span starts here.
@@ -223,14 +263,14 @@ func (t *templater) isTag() bool {
 
 // group moves past a bracket and all that is within it. One that is not closed takes
 // the rest.
-func (t *templater) group(closer rune, size int) {
+func (t *templater) group(closers string, size int) {
 	opener := t.in[t.at : t.at+size]
-	depth := 0
-	end := t.find(t.at, func(i int) bool {
-		if strings.HasPrefix(t.in[i:], opener) {
-			depth++
-		} else if strings.HasPrefix(t.in[i:], string(closer)) {
+	depth := 1
+	end := t.find(t.at+size, func(i int) bool {
+		if startsWith(t.in[i:], closers) {
 			depth--
+		} else if strings.HasPrefix(t.in[i:], opener) {
+			depth++
 		}
 		return depth == 0
 	})
@@ -241,8 +281,9 @@ func (t *templater) group(closer rune, size int) {
 		return
 	}
 	t.skip(end)
-	t.out = append(t.out, string(closer)...)
-	t.at, t.glued = end+utf8.RuneLen(closer), true
+	_, size = utf8.DecodeRuneInString(t.in[end:])
+	t.out = append(t.out, t.in[end:end+size]...)
+	t.at, t.glued = end+size, true
 }
 
 // value moves past '=' and what follows it: a quoted string, brackets, or all up to
@@ -280,8 +321,8 @@ func (t *templater) value() {
 				t.hole("")
 			}
 			return
-		case closerOf(r) != 0 && r != '<':
-			t.group(closerOf(r), size)
+		case closersOf(r) != "" && r != '<':
+			t.group(closersOf(r), size)
 			return
 		}
 	}
@@ -352,7 +393,7 @@ func (t *templater) word() {
 	}
 	for end < limit {
 		r, size := utf8.DecodeRuneInString(t.in[end:limit])
-		if unicode.IsSpace(r) || unicode.IsControl(r) || r == '=' || r == '"' || r == '`' || r == '\\' && end > start || end > start && closerOf(r) != 0 && (r != '<' || !t.single) {
+		if unicode.IsSpace(r) || unicode.IsControl(r) || r == '=' || r == '"' || r == '`' || r == '\\' && end > start || end > start && closersOf(r) != "" && (r != '<' || !t.single) {
 			break
 		}
 		if r == '\'' && !isApostrophe(t.in[start:end], t.in[end+1:]) {

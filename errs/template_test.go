@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/taskspan/taskspan/errs"
@@ -24,6 +25,15 @@ func TestTemplate(t *testing.T) {
 			"user “bob ross” is gone": "user “?” is gone", "user «bob ross»": "user «?»", `say \"bob ross\" twice`: "say ? twice", `x "it's \"bob\" ross" y`: "x ? y",
 			"x 'it's bob ross' y": "x ? y", "x N'bob ross' y": "x N? y", "x _utf8'bob ross'": "x ?", "user 'bob ross": "user ?", `user "bob ross`: "user ?",
 			"'a''bob ross' b": "? b",
+		},
+		"quotes of other languages": {
+			"user ”mr bob ross” is gone": "user ”?” is gone", "user »mr bob ross« is gone": "user »?« is gone", "user »mr bob ross» is gone": "user »?» is gone",
+			"user ‚mr bob ross‘ is gone": "user ‚?‘ is gone", "user „mr bob ross” is gone": "user „?” is gone", "user ‛mr bob ross’ is gone": "user ‛?’ is gone",
+			"user ’mr bob ross’ is gone": "user ’?’ is gone", "user ›mr bob ross‹ is gone": "user ›?‹ is gone", "user ＂mr bob ross＂ is gone": "user ＂?＂ is gone",
+			"user 〝mr bob ross〟 is gone": "user 〝?〟 is gone", "user ❝mr bob ross❞ is gone": "user ❝?❞ is gone", "user ´mr bob ross´ is gone": "user ´?´ is gone",
+			"user 〈mr bob ross〉 is gone": "user 〈?〉 is gone", "user ［mr bob ross］ is gone": "user ［?］ is gone", "user ｛mr bob ross｝ is gone": "user ｛?｝ is gone",
+			"user ｢mr bob ross｣ is gone": "user ｢?｣ is gone", "user ⟨mr bob ross⟩ is gone": "user ⟨?⟩ is gone", "user 〔mr bob ross": "user 〔?",
+			"l’homme n’a pas d’âge": "l’homme n’a pas d’âge", "the users’ names’ end": "the users’ names’ end", "x » y": "x » y", "done” he said": "done” he said",
 		},
 		"what follows =": {
 			"id=bob": "id=?", "id = bob ross": "id =?", "id=bob ross, later": "id=?, later", "id=bob ross: later": "id=?: later", "id='bob' later": "id=? later",
@@ -136,7 +146,7 @@ func TestTemplateWordings(t *testing.T) {
 
 // places are where a value stands in an application's text.
 var places = []string{
-	`"%s"`, "'%s'", "`%s`", "“%s”", "(%s)", "[%s]", "{%s}", "<%s>", "=%s", "= %s", "=%s, and so on", "='%s'", "(a, (%s), b)", "%s@example.com", "/%s/", "https://%s", "%s7", "7%s", "%s.internal", "host:%s", `\"%s\"`,
+	`"%s"`, "'%s'", "`%s`", "“%s”", "”mr %s x”", "»mr %s x«", "‚mr %s x‘", "〈mr %s x〉", "［mr %s x］", "(%s)", "[%s]", "{%s}", "<%s>", "=%s", "= %s", "=%s, and so on", "='%s'", "(a, (%s), b)", "%s@example.com", "/%s/", "https://%s", "%s7", "7%s", "%s.internal", "host:%s", `\"%s\"`,
 	"template: %s", "unknown time zone %s", "lookup %s: no such host", "open %s: permission denied", "unknown network %s", "flag provided but not defined: -%s", "panic: %s",
 	"malformed MIME header line: %s", "certificate is valid for %s", "dial unix %s: connection refused", "sql/driver: couldn't convert %s into type bool",
 }
@@ -165,7 +175,7 @@ func FuzzTemplate(f *testing.F) {
 		before, after = without(before[:min(len(before), most)], "z"), without(after[:min(len(after), most)], "z")
 		// A quote or bracket in front may take that of the value for its own end.
 		before = strings.Map(func(r rune) rune {
-			if strings.ContainsRune("\"'`\\<>()[]{}“”„‘’«»‹›「」『』（）【】《》", r) {
+			if strings.ContainsRune("\"'`\\<>＂＇´❝❞❛❜", r) || unicode.In(r, unicode.Ps, unicode.Pe, unicode.Pi, unicode.Pf) {
 				return ' '
 			}
 			return r
@@ -215,7 +225,7 @@ func checkText(t *testing.T, got string) {
 // The time is linear in the length of a text, whatever it repeats: a megabyte takes tens
 // of milliseconds, where a quadratic walk takes minutes.
 func TestTemplateIsLinear(t *testing.T) {
-	for _, part := range []string{"'", "\"", "(", "<", "<a ", "=", "a=b ", "\\", "open a", "lookup a: no such host ", "? ", "1 ", "a'b ", "“", "((a)", "template: "} {
+	for _, part := range []string{"'", "\"", "(", "<", "”", " ”x", " »x", "‚", "<a ", "=", "a=b ", "\\", "open a", "lookup a: no such host ", "? ", "1 ", "a'b ", "“", "((a)", "template: "} {
 		text := strings.Repeat(part, 1<<20/len(part))
 		if took := fastest(2*time.Second, func() { errs.Message(errors.New(text)) }); took > 2*time.Second {
 			t.Errorf("%q: took %v", part, took)
