@@ -216,8 +216,12 @@ func TestFindIsLinear(t *testing.T) {
 		}
 		return best
 	}
-	small, large := took(1000), took(16000)
-	if large > 64*small+50*time.Millisecond {
-		t.Errorf("16 times the text took %v instead of %v", large, small)
+	// Others may use the processors too: one attempt within the limit shows it.
+	var small, large time.Duration
+	for range 5 {
+		if small, large = took(1000), took(16000); large <= 64*small+50*time.Millisecond {
+			return
+		}
 	}
+	t.Errorf("16 times the text took %v instead of %v", large, small)
 }
