@@ -15,10 +15,10 @@ type account struct {
 	wait   wait
 }
 
-// account returns that of an operation of c that lasts as long as one call of the
-// driver, of which there is one at a time.
-func (c *conn) account() account {
-	return account{place: &c.place, tx: c.tx.tracked(), wait: c.wait()}
+// on makes the operation, which has not begun, one on c that lasts as long as one call of
+// the driver, of which there is one at a time.
+func (o *operation) on(c *conn) {
+	o.place, o.tx, o.wait.conn = &c.place, c.tx.tracked(), c.unclaimed()
 }
 
 // enter lists the operation as one that is in progress.

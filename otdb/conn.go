@@ -171,7 +171,8 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 
 // beginTx is the operation of a BEGIN.
 func (c *conn) beginTx(ctx context.Context, begin func(context.Context) (driver.Tx, error)) (_ driver.Tx, err error) {
-	op := operation{ctx: ctx, account: c.account()}
+	op := operation{ctx: ctx}
+	op.on(c)
 	callCtx := ctx
 	var began time.Time // without an operation
 	if k := c.db.begin; k != nil {
@@ -235,7 +236,8 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 // prepareWith is the operation of a PREPARE.
 func (c *conn) prepareWith(ctx context.Context, query string, prepare func(context.Context, string) (driver.Stmt, error)) (_ driver.Stmt, err error) {
 	st := c.statement(query)
-	op := operation{ctx: ctx, account: c.account()}
+	op := operation{ctx: ctx}
+	op.on(c)
 	callCtx := ctx
 	if c.db.prepare != nil {
 		op.st = st.named(ctx)
@@ -276,7 +278,8 @@ func (c *conn) execContext(ctx context.Context, query string, args []driver.Name
 		}
 	}
 	st := c.statement(query)
-	op := operation{account: c.account()}
+	var op operation
+	op.on(c)
 	callCtx := op.execute(ctx, st, args)
 	err = instrument.ErrNotReturned
 	defer func() {

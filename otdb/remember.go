@@ -55,8 +55,9 @@ type resultType struct {
 // it cannot fail with a value, or if somebody can see the difference: a program that
 // calls the driver by itself may look for a type, or for other methods.
 func (db *database) remembering(l *ledger.Ledger, res driver.Result) driver.Result {
-	if res == nil {
-		return nil
+	switch res.(type) {
+	case nil, driver.RowsAffected:
+		return res
 	}
 	// A driver has one type of results, or hardly more.
 	known, t := db.result.Load(), reflect.TypeOf(res)
@@ -72,10 +73,7 @@ func (db *database) remembering(l *ledger.Ledger, res driver.Result) driver.Resu
 
 // wraps reports whether results of that type are wrapped.
 func wraps(res driver.Result, t reflect.Type) bool {
-	if _, ok := res.(driver.RowsAffected); ok || res == driver.ResultNoRows {
-		return false
-	}
-	return !exported(t) && t.NumMethod() == reflect.TypeFor[driver.Result]().NumMethod()
+	return res != driver.ResultNoRows && !exported(t) && t.NumMethod() == reflect.TypeFor[driver.Result]().NumMethod()
 }
 
 // exported reports whether others than the driver may name the type. They may compare

@@ -85,7 +85,8 @@ func (c *conn) newQuery() *query {
 	}
 	c.spare = nil
 	q.conn, q.tx = c, c.tx
-	q.op.place, q.op.tx, q.op.wait = &q.place, c.tx.tracked(), c.wait()
+	q.op.on(c)
+	q.op.place = &q.place // rows outlast the call
 	return q
 }
 

@@ -134,7 +134,8 @@ func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res d
 			return nil, err
 		}
 	}
-	op := operation{account: s.conn.account()}
+	var op operation
+	op.on(s.conn)
 	callCtx := s.begin(ctx, &op, args)
 	err = instrument.ErrNotReturned
 	defer func() { op.end(&outcome{err: err, result: res}) }()

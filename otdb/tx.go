@@ -90,7 +90,8 @@ func (t *tx) Rollback() error { return t.end(t.conn.db.rollback, txRollback, t.r
 // whose success has that outcome.
 func (t *tx) end(k *operationKind, success txOutcome, f func() error) (err error) {
 	first := !t.ending.Swap(true)
-	op := operation{ctx: t.ctx, account: t.conn.account()}
+	op := operation{ctx: t.ctx}
+	op.on(t.conn)
 	t.conn.tx = nil
 	if k != nil {
 		op.begin(t.ctx, k, nil)

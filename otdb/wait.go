@@ -127,12 +127,12 @@ type wait struct {
 	look bool          // a pool has no limit, as far as is known
 }
 
-// wait returns that of an operation of c.
-func (c *conn) wait() wait {
+// unclaimed returns c if there may be something to claim for its next operation, or nil.
+func (c *conn) unclaimed() *conn {
 	if c.tx != nil || c.settled && c.waited == 0 {
-		return wait{}
+		return nil
 	}
-	return wait{conn: c}
+	return c
 }
 
 // claimWait claims what the operation's caller has waited for its connection. It is
@@ -180,8 +180,8 @@ func (o *operation) showWait() {
 // claimWait is claimWait where there is no operation: the next one has the wait on
 // its span, if it is of the same caller.
 func (c *conn) claimWait(ctx context.Context) {
-	op := operation{account: account{wait: c.wait()}}
-	if op.wait.conn == nil {
+	var op operation
+	if op.wait.conn = c.unclaimed(); op.wait.conn == nil {
 		return
 	}
 	if ps := c.db.waited(); ps != nil {
