@@ -24,7 +24,7 @@ func (s *scanner) operate(f *frame, k keyword, from, to int, next, item want) {
 
 // clause takes a keyword that nothing waited for: an operation or a clause of one.
 func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
-	begins := start || f.start || f.stmt == kwDeclare && f.condition && s.prev.operand()
+	begins := start || f.start || f.condition && f.stmt == kwDeclare && s.prev.operand()
 	breaks := s.dialect == SQLServer && s.breaks(f, k)
 	s.several = s.several || breaks
 	start = begins || f.explain ||

@@ -155,7 +155,7 @@ func (s *scanner) takeWord(from, to int) {
 			s.batch(f)
 			f.arguments = f.arguments || s.dialect == Default && s.prev == tokenNone && s.depth == 0 // of what is not known
 		}
-		if k == kwNone && s.newline && s.dialect == SQLServer && !start && f.want == wantNothing && isBroker(s.src[from:to]) {
+		if s.newline && s.dialect == SQLServer && k == kwNone && !start && f.want == wantNothing && isBroker(s.src[from:to]) {
 			k = kwBatch
 		}
 		switch {
