@@ -32,6 +32,7 @@ var durationBuckets = []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10}
 // made once and never changes, except its caches.
 type database struct {
 	cfg     *config
+	now     func() time.Duration // a reading of the clock
 	target  target.Target
 	dialect sqltext.Dialect
 
@@ -79,6 +80,7 @@ func newDatabase(cfg *config, inferred target.Target) (*database, error) {
 	t := cfg.target.Or(inferred)
 	db := &database{
 		cfg:       cfg,
+		now:       cfg.clock.Now,
 		target:    t,
 		dialect:   sqltext.DialectOf(t.System),
 		attrs:     databaseAttributes(t, cfg),
@@ -154,6 +156,3 @@ func databaseAttributes(t target.Target, cfg *config) []attribute.KeyValue {
 	}
 	return instrument.Valid(append(kv, cfg.attributes...))
 }
-
-// now returns a reading of the clock.
-func (db *database) now() time.Duration { return db.cfg.clock.Now() }
