@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/taskspan/taskspan/internal/callsite"
 	"github.com/taskspan/taskspan/internal/ledger"
 )
+
+// locatedRuns numbers the texts that leak: the process knows what has leaked before.
+var locatedRuns atomic.Int32
 
 // Findings say where in the code they are: at the repetition that makes a
 // statement a finding, at the slowest statement, at the end of an idle
@@ -100,6 +104,7 @@ func TestFindingLocations(t *testing.T) {
 			l.Waited("pool", 700*time.Millisecond)
 			l.Waited("pool", 100*time.Millisecond)
 		})
+		leaking := textOf(fmt.Sprint("SELECT located leak ", locatedRuns.Add(1)))
 		leak := func(located bool) {
 			run(func(_ context.Context, l *ledger.Ledger) {
 				rows, tx, held := new(openRows), new(ledger.Transaction), new(openRows)
@@ -107,7 +112,7 @@ func TestFindingLocations(t *testing.T) {
 				if located {
 					at(FindingRowsLeaked, 2)
 				}
-				l.Begin(&rows.Place, nil, textOf("SELECT located leak"), time.Now())
+				l.Begin(&rows.Place, nil, leaking, time.Now())
 				rows.Hold(rows)
 				if located {
 					at(FindingTransactionLeaked, 2)
