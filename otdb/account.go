@@ -24,7 +24,11 @@ func (o *operation) on(c *conn) {
 // enter lists the operation as one that is in progress.
 func (o *operation) enter() {
 	if o.place != nil {
-		o.ledger.Begin(o.place, o.tx, o.text, o.beganAt())
+		if o.times != nil {
+			o.ledger.Begin(o.place, o.tx, o.text, o.started, 0)
+		} else {
+			o.ledger.Begin(o.place, o.tx, o.text, o.db.epoch, o.began)
+		}
 	}
 }
 
@@ -41,7 +45,7 @@ func (o *operation) beganAt() time.Time {
 	if o.times != nil {
 		return o.started
 	}
-	return o.db.cfg.clock.Time(o.began)
+	return o.db.epoch.Add(o.began)
 }
 
 // enterLedger enters the operation into the ledger of its task, and folds it there if it is

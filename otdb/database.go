@@ -33,6 +33,7 @@ var durationBuckets = []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10}
 type database struct {
 	cfg     *config
 	now     func() time.Duration // a reading of the clock
+	epoch   time.Time            // of the readings
 	target  target.Target
 	dialect sqltext.Dialect
 
@@ -81,6 +82,7 @@ func newDatabase(cfg *config, inferred target.Target) (*database, error) {
 	db := &database{
 		cfg:       cfg,
 		now:       cfg.clock.Now,
+		epoch:     cfg.clock.Time(0),
 		target:    t,
 		dialect:   sqltext.DialectOf(t.System),
 		attrs:     databaseAttributes(t, cfg),

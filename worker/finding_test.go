@@ -51,7 +51,7 @@ func open(ctx context.Context, summary string, read int64) *openRows {
 }
 
 func (r *openRows) open(ctx context.Context, summary string) {
-	ledger.FromContext(ctx).Begin(&r.Place, nil, textOf(summary), time.Now())
+	ledger.FromContext(ctx).Begin(&r.Place, nil, textOf(summary), time.Now(), 0)
 	r.Hold(r)
 }
 
@@ -283,7 +283,7 @@ func TestTransactionsAndWaits(t *testing.T) {
 					text := textOf(statement)
 					text.SQL = statement + " SET id = ?"
 					var p ledger.Place
-					l.Begin(&p, &x.Transaction, text, time.Now())
+					l.Begin(&p, &x.Transaction, text, time.Now(), 0)
 					l.End(&p, ledger.Entry{Text: text})
 				}
 				return x
@@ -440,7 +440,7 @@ func TestLedgerPanics(t *testing.T) {
 	b := newBackend(t)
 	if err := b.runner.Run(t.Context(), "load", func(ctx context.Context) error {
 		p := new(ledger.Place)
-		ledger.FromContext(ctx).Begin(p, nil, textOf("SELECT packages"), time.Now())
+		ledger.FromContext(ctx).Begin(p, nil, textOf("SELECT packages"), time.Now(), 0)
 		p.Hold(panickingRows{})
 		return nil
 	}); err != nil {

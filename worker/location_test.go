@@ -67,9 +67,9 @@ func TestFindingLocations(t *testing.T) {
 				switch i {
 				case 2: // the third
 					at(FindingRepeatedStatement, 1)
-					l.Begin(&p, nil, text, time.Now())
+					l.Begin(&p, nil, text, time.Now(), 0)
 				default:
-					l.Begin(&p, nil, text, time.Now())
+					l.Begin(&p, nil, text, time.Now(), 0)
 				}
 				l.End(&p, ledger.Entry{Text: text})
 			}
@@ -78,7 +78,7 @@ func TestFindingLocations(t *testing.T) {
 		run(func(_ context.Context, l *ledger.Ledger) {
 			var p [3]ledger.Place
 			for i := range p {
-				l.Begin(&p[i], nil, text, time.Now())
+				l.Begin(&p[i], nil, text, time.Now(), 0)
 			}
 			for i := range p[:2] {
 				l.End(&p[i], ledger.Entry{Text: text})
@@ -112,7 +112,7 @@ func TestFindingLocations(t *testing.T) {
 				if located {
 					at(FindingRowsLeaked, 2)
 				}
-				l.Begin(&rows.Place, nil, leaking, time.Now())
+				l.Begin(&rows.Place, nil, leaking, time.Now(), 0)
 				rows.Hold(rows)
 				if located {
 					at(FindingTransactionLeaked, 2)

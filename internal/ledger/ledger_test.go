@@ -346,7 +346,7 @@ type rows struct {
 
 // open opens the rows in a task.
 func (r *rows) open(l *Ledger) {
-	l.Begin(&r.Place, nil, text(r.summary), time.Time{})
+	l.Begin(&r.Place, nil, text(r.summary), time.Time{}, 0)
 	r.Hold(r)
 }
 
@@ -698,7 +698,7 @@ func BenchmarkStatement(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		l := FromContext(ctx)
-		l.Begin(&r.Place, nil, e.Text, since)
+		l.Begin(&r.Place, nil, e.Text, since, 0)
 		r.Hold(r)
 		l.End(&r.Place, e)
 	}
@@ -713,7 +713,7 @@ func BenchmarkExec(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		l := FromContext(ctx)
-		l.Begin(&p, nil, e.Text, since)
+		l.Begin(&p, nil, e.Text, since, 0)
 		l.End(&p, e)
 	}
 }
@@ -727,7 +727,7 @@ func BenchmarkExecInTransaction(b *testing.B) {
 	l.BeginTransaction(&tx, text("BEGIN"), since, since, new(rows))
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Begin(&p, &tx, e.Text, since)
+		l.Begin(&p, &tx, e.Text, since, 0)
 		l.End(&p, e)
 	}
 }

@@ -26,7 +26,10 @@ type Place struct {
 	// that it changes from.
 	owner atomic.Pointer[Ledger]
 
-	since       time.Time
+	// It began that long after since, which nobody adds up without need.
+	since time.Time
+	after time.Duration
+
 	tx          *Transaction // that the operation is a part of, or that this is the place of
 	transaction bool
 }
@@ -61,21 +64,21 @@ type Leak struct {
 }
 
 // Begin lists an operation that begins, as a part of a transaction if tx is not
-// nil. It is listed until [Ledger.End] or [Ledger.Leave], or until l's task and
-// all those around it have ended.
-func (l *Ledger) Begin(p *Place, tx *Transaction, text *Text, since time.Time) {
+// nil. It began that long after since, which may be any time. It is listed until
+// [Ledger.End] or [Place.Leave], or until l's task and all those around it have ended.
+func (l *Ledger) Begin(p *Place, tx *Transaction, text *Text, since time.Time, after time.Duration) {
 	if p.owner.Load() != nil {
 		return
 	}
 	if tx != nil && tx.ledger == nil {
 		tx = nil
 	}
-	p.since, p.tx, p.transaction = since, tx, false
+	p.since, p.after, p.tx, p.transaction = since, after, tx, false
 	if p.holds.Load() != holdsNothing { // nobody has to be notified that it has ended
 		p.holds.Store(holdsNothing)
 	}
 	if tx != nil {
-		tx.enter(text, since)
+		tx.enter(text, p.began())
 	}
 	l.begin(p, text)
 }
@@ -124,8 +127,11 @@ func (p *Place) MayHold(leaker Leaker) {
 	p.holds.Store(mayHold)
 }
 
+// began returns when the operation began.
+func (p *Place) began() time.Time { return p.since.Add(p.after) }
+
 // Leave takes an operation off the list that it is in, without an entry.
-func (p *Place) Leave() { p.leave(p.since) }
+func (p *Place) Leave() { p.leave(p.began()) }
 
 func (p *Place) leave(at time.Time) {
 	for owner := p.owner.Load(); owner != nil; owner = p.owner.Load() {
@@ -152,7 +158,7 @@ func (l *Ledger) End(p *Place, e Entry) (folded bool) {
 		l.mu.Unlock()
 	}
 	if p.tx != nil || p.owner.Load() != nil {
-		p.leave(p.since.Add(e.Length))
+		p.leave(p.began().Add(e.Length))
 	} else {
 		p.leaker = nil
 	}

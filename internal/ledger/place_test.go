@@ -48,9 +48,9 @@ func TestSnapshot(t *testing.T) {
 	open := &rows{summary: "SELECT a"}
 
 	inner.BeginTransaction(&tx, text("BEGIN"), at(1), at(1), open)
-	inner.Begin(&open.Place, &tx, text("SELECT a"), at(3))
-	other.Begin(&exec, nil, text("INSERT b"), at(2))
-	outer.Begin(&begun, nil, &Text{Summary: "CONNECT"}, at(4))
+	inner.Begin(&open.Place, &tx, text("SELECT a"), at(1), 2*time.Second)
+	other.Begin(&exec, nil, text("INSERT b"), epoch, 2*time.Second)
+	outer.Begin(&begun, nil, &Text{Summary: "CONNECT"}, at(4), 0)
 	wantOpen(t, outer, at(5), "INSERT b since 2s", "SELECT a since 3s", "CONNECT since 4s", "transaction SELECT a since 1s, idle 2s")
 	wantOpen(t, other, at(5), "INSERT b since 2s")
 	wantOpen(t, inner, at(5), "SELECT a since 3s", "transaction SELECT a since 1s, idle 2s")
@@ -90,8 +90,8 @@ func TestIdleTransaction(t *testing.T) {
 		for _, gap := range gaps {
 			now += gap
 			// Two operations side by side, of one second and of three.
-			l.Begin(&rows, &tx, text("SELECT a"), at(now))
-			(*Ledger)(nil).Begin(&exec, &tx, text("UPDATE a"), at(now+1))
+			l.Begin(&rows, &tx, text("SELECT a"), at(now-1), time.Second)
+			(*Ledger)(nil).Begin(&exec, &tx, text("UPDATE a"), at(now+1), 0)
 			(*Ledger)(nil).End(&exec, Entry{Length: time.Second})
 			now += 3
 			l.End(&rows, Entry{Text: text("SELECT a"), Length: 3 * time.Second})
@@ -142,7 +142,7 @@ func TestLocateLeaks(t *testing.T) {
 		l := New(nil, "load")
 		for range maxCalls + 1 {
 			r := &rows{summary: summary}
-			l.Begin(&r.Place, nil, text(r.summary), at(0))
+			l.Begin(&r.Place, nil, text(r.summary), at(0), 0)
 			if r.site != nil {
 				located++
 			}
@@ -177,7 +177,7 @@ func TestLeakSites(t *testing.T) {
 		l.BeginTransaction(&tx, text("BEGIN"), at(0), at(0), open)
 		l.BeginTransaction(&done, text("BEGIN"), at(0), at(0), closing)
 		var exec Place
-		l.Begin(&exec, &tx, text("UPDATE leak sites"), at(0))
+		l.Begin(&exec, &tx, text("UPDATE leak sites"), at(0), 0)
 		l.End(&exec, Entry{Text: text("UPDATE leak sites")})
 		open.open(l)
 		leaks := l.EndTask()
@@ -199,7 +199,7 @@ func TestLeakSites(t *testing.T) {
 	n := 0
 	for range 2 * maxCalls {
 		r := &rows{summary: query}
-		l.Begin(&r.Place, nil, text(r.summary), at(0))
+		l.Begin(&r.Place, nil, text(r.summary), at(0), 0)
 		if r.site != nil {
 			n++
 		}
@@ -219,7 +219,7 @@ func TestWatched(t *testing.T) {
 	inner.Init(&outer, Config{Task: "inner", Limits: limits})
 	run := func(l *Ledger, summary string) {
 		var p Place
-		l.Begin(&p, nil, text(summary), at(0))
+		l.Begin(&p, nil, text(summary), at(0), 0)
 		l.End(&p, stmt(summary, 1))
 	}
 	watched := func(want string) {
@@ -338,7 +338,7 @@ func TestConcurrentPlaces(t *testing.T) {
 					for i := range 20 {
 						r := &rows{summary: fmt.Sprint("SELECT ", i%5)}
 						now := at(i)
-						l.Begin(&conn, nil, text("INSERT a"), now)
+						l.Begin(&conn, nil, text("INSERT a"), now, 0)
 						if i%7 == 0 {
 							_ = l.Snapshot(now)
 						}
@@ -393,7 +393,7 @@ func TestEndWhileInProgress(t *testing.T) {
 	for range 500 {
 		l := New(nil, "load")
 		r := &rows{summary: "SELECT a"}
-		l.Begin(&r.Place, nil, text("SELECT a"), at(0))
+		l.Begin(&r.Place, nil, text("SELECT a"), at(0), 0)
 		var wg sync.WaitGroup
 		var leaks []Leak
 		wg.Go(func() { leaks = l.EndTask() })
@@ -405,7 +405,7 @@ func TestEndWhileInProgress(t *testing.T) {
 		r.Leave()
 		other := New(nil, "other")
 		r.ended = 0
-		other.Begin(&r.Place, nil, text("SELECT a"), at(0))
+		other.Begin(&r.Place, nil, text("SELECT a"), at(0), 0)
 		if got := seen(other.Snapshot(at(0))); !reflect.DeepEqual(got, []string{"SELECT a since 0s"}) {
 			t.Fatalf("used again: %q", got)
 		}

@@ -59,11 +59,11 @@ func (l *Ledger) snapshotOpen(task *Ledger, now time.Time, s *Snapshot) bool {
 		}
 		switch {
 		case p.transaction:
-			s.Held = append(s.Held, Holding{Text: p.described(), Transaction: true, Since: p.since, Idle: p.tx.idleAt(now)})
+			s.Held = append(s.Held, Holding{Text: p.described(), Transaction: true, Since: p.began(), Idle: p.tx.idleAt(now)})
 		case p.holds.Load() == holds:
-			s.Held = append(s.Held, Holding{Text: p.text, Since: p.since})
+			s.Held = append(s.Held, Holding{Text: p.text, Since: p.began()})
 		default:
-			s.InProgress = append(s.InProgress, Activity{Text: p.text, Since: p.since})
+			s.InProgress = append(s.InProgress, Activity{Text: p.text, Since: p.began()})
 		}
 	}
 	return true
