@@ -255,9 +255,9 @@ func (r *rows) NextResultSet() (err error) {
 	return err
 }
 
-// begin is called before a call that is measured, unless it goes on with one that is.
+// begin is called before a call that is measured.
 func (q *query) begin() {
-	if q.due != never && !q.timing {
+	if q.due != never {
 		q.call(q.op.db.now())
 	}
 }
