@@ -139,7 +139,9 @@ func TestMemoryIsIndexed(t *testing.T) {
 		Find(raw, nil, m)
 		return testing.AllocsPerRun(100, func() { Find(raw, nil, m) })
 	}
-	if few, many := look(&empty), look(&full); many > few || many > 4 {
+	// The race detector has pools forget at random. A walk over what is remembered would allocate
+	// for each of it.
+	if few, many := look(&empty), look(&full); many > few+4 {
 		t.Errorf("%v allocations with a full memory, %v with an empty one", many, few)
 	}
 }
