@@ -38,7 +38,7 @@ func (s *scanner) clause(f *frame, k keyword, from, to int, start bool) {
 			return
 		}
 		if f.stmt == kwFrom { // FROM t SELECT a
-			s.sum.rename(f.mark, int(f.operation.to-f.operation.from), s.src[from:to])
+			s.sum.rename(f.mark, s.src[f.operation.from:f.operation.to], s.src[from:to])
 			f.stmt, f.item = kwSelect, wantNothing
 			return
 		}

@@ -28,7 +28,8 @@ func check(t *testing.T, d sqltext.Dialect, query string) {
 		if again.Text != r.Text {
 			t.Fatalf("%v: %q\nonce  %q\ntwice %q", d, query, r.Text, again.Text)
 		}
-		if again.Summary != r.Summary {
+		// The summary of a longer text may go on behind the end of what is recorded.
+		if again.Summary != r.Summary && len(query) <= sqltext.MaxText {
 			t.Fatalf("%v: %q\ntext  %q\nonce  %q\ntwice %q", d, query, r.Text, r.Summary, again.Summary)
 		}
 	}

@@ -188,3 +188,12 @@ func TestParseKeepsNothing(t *testing.T) {
 	runtime.KeepAlive(results)
 	runtime.KeepAlive(texts)
 }
+
+// A SELECT behind FROM takes its place, and not that of an operation that is there because
+// FROM did not fit.
+func TestFullSummaryKeepsItsWords(t *testing.T) {
+	query := "INSERT INTO " + strings.Repeat("a", 3000) + " FROM b SELECT c"
+	if got := sqltext.Parse(sqltext.Default, query).Summary; got != "INSERT" {
+		t.Errorf("%q", got)
+	}
+}

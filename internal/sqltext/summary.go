@@ -1,6 +1,7 @@
 package sqltext
 
 import (
+	"bytes"
 	"slices"
 	"unicode/utf8"
 )
@@ -71,10 +72,11 @@ func (m *summary) cut(from, to int) {
 	}
 }
 
-// rename writes another word in place of the n bytes at a position.
-func (m *summary) rename(at, n int, word string) {
-	if d := len(word) - n; !m.muted && at+n <= len(m.buf) && len(m.buf)+d <= cap(m.buf) {
-		m.buf = slices.Replace(m.buf, at, at+n, []byte(word)...)
+// rename writes another word in place of one at a position, if that is there: a summary
+// that was full is without it.
+func (m *summary) rename(at int, old, word string) {
+	if d := len(word) - len(old); !m.muted && at >= 0 && bytes.HasPrefix(m.buf[min(at, len(m.buf)):], []byte(old)) && len(m.buf)+d <= cap(m.buf) {
+		m.buf = slices.Replace(m.buf, at, at+len(old), []byte(word)...)
 		if m.entry > at {
 			m.entry += d
 		}
