@@ -65,6 +65,11 @@ func checkReading(t *testing.T, d sqltext.Dialect, how reading, query string, r 
 }
 
 func FuzzParse(f *testing.F) {
+	for _, query := range []string{"WATCH#", "stop:\u0352\xf3", "stop.\xf3", "stop(\xf3", "stop=\xf3", "stop,\xf3", "WATCH--'", "WATCH/*'", "WATCH'x", "stop\xf3", "stop\x00"} {
+		for d := range dialects {
+			f.Add(uint8(d), query)
+		}
+	}
 	for _, s := range statements {
 		f.Add(uint8(s.dialect), s.query)
 	}

@@ -491,7 +491,7 @@ var summaries = []struct {
 	{"D", "WATCH/* c */v", "WATCH v"},
 	{"MD", "STOP-- c\n", "STOP"},
 	{"D", "watch(1)", ""},
-	{"MD", "stop:", ""},
+	{"MD", "stop.x", ""},
 	{"M", "SIGNAL SQLSTATE '45000'", "SIGNAL"},
 	{"M", "CHANGE MASTER TO MASTER_HOST='x', MASTER_PASSWORD='y'", "CHANGE"},
 	{"M", "CHANGE REPLICATION SOURCE TO SOURCE_PASSWORD='y'", "CHANGE"},

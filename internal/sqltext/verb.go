@@ -27,7 +27,7 @@ func (s *scanner) verb(f *frame, from, to int) keyword {
 	if s.dialect == SQLServer || s.prev != tokenNone || s.depth > 0 || f.want != wantNothing {
 		return kwNone
 	}
-	if strings.IndexByte("(:.=,)", s.at(to)) >= 0 { // a call, a label, a name
+	if strings.IndexByte("(.=,)", s.at(to)) >= 0 { // a call, a name
 		return kwNone
 	}
 	var low [16]byte
