@@ -37,7 +37,9 @@ func newBrowser(t *testing.T) *browser {
 		}
 		t.Skip("there is no Chromium")
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()),
+		// A page that comes out of that cache is not loaded again, which is what chromedp waits for.
+		chromedp.Flag("disable-features", "BackForwardCache,Translate,BlinkGenPropertyTrees"))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // which root cannot have
 	}
