@@ -158,11 +158,13 @@ func (b *browser) shoot(name string) {
 	b.do(chromedp.EmulateViewport(1280, 800))
 }
 
-// row returns the first row of a table that has that text, cell by cell.
+// row returns the first row of a table that begins with that text, or else the first that has
+// it, cell by cell.
 func (b *browser) row(text string) []string {
 	b.Helper()
-	cells := evaluate[[]string](b, fmt.Sprintf(
-		`[...([...document.querySelectorAll("tbody tr")].find(r => r.innerText.includes(%q))?.cells ?? [])].map(c => c.innerText.replace(/\s+/g, " ").trim())`, text))
+	cells := evaluate[[]string](b, fmt.Sprintf(`(rows => [...((rows.find(r => r.innerText.trim().startsWith(%[1]q)) ??
+		rows.find(r => r.innerText.includes(%[1]q)))?.cells ?? [])])([...document.querySelectorAll("tbody tr")])
+		.map(c => c.innerText.replace(/\s+/g, " ").trim())`, text))
 	if len(cells) == 0 {
 		b.Fatalf("no row has %q: %q", text, b.says("tbody tr"))
 	}
