@@ -87,10 +87,12 @@ func TestEntWithARegisteredDriver(t *testing.T) {
 
 // A name such as "pgx-otdb" says nothing to ent, which is given a database of ours.
 func TestEntOnPostgres(t *testing.T) {
-	dsn := os.Getenv(environment)
-	if dsn == "" {
-		t.Skip(environment + " names no database")
+	for _, dsn := range servers() {
+		testEntOnPostgres(t, dsn)
 	}
+}
+
+func testEntOnPostgres(t *testing.T, dsn string) {
 	r := newRig(t)
 	drv := entsql.OpenDB(dialect.Postgres, r.open("pgx", dsn))
 	ctx := t.Context()
@@ -117,4 +119,13 @@ func TestEntOnPostgres(t *testing.T) {
 	}
 	wantTexts(t, names, `INSERT "customers"`, `SELECT "customers"`)
 	r.WantNothingOf("canary")
+}
+
+// servers returns the DSN of the PostgreSQL that integration/run starts, and none where
+// tests run without it, as make test does.
+func servers() []string {
+	if dsn := os.Getenv(environment); dsn != "" {
+		return []string{dsn}
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package drivers
 
 import (
-	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -15,10 +14,12 @@ import (
 
 // gorm's driver for PostgreSQL is given a database of ours, as docs/migrating.md says.
 func TestGormOnPostgres(t *testing.T) {
-	dsn := os.Getenv(environment)
-	if dsn == "" {
-		t.Skip(environment + " names no database")
+	for _, dsn := range servers() {
+		testGormOnPostgres(t, dsn)
 	}
+}
+
+func testGormOnPostgres(t *testing.T, dsn string) {
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		t.Fatal(err)
